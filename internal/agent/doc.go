@@ -1,5 +1,7 @@
-package agent
-
+// Package agent decides for a worker: which dispatched attempt is started,
+// which is refused, what is remembered, what is told, and when everything must
+// die.
+//
 // # Purpose
 //
 // Machine is what a worker knows of its attempts. It stands in the runner, so
@@ -36,3 +38,4 @@ package agent
 //
 // Processes, files, sockets and clocks: package runner. Who fences whom:
 // package fence.
+package agent

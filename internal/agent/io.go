@@ -1,7 +1,3 @@
-// Package agent decides for a worker: which dispatched attempt is started,
-// which is refused, what is remembered, what is told, and when everything must
-// die. It stands in the runner, the process that outlives the agent process,
-// so that what it knows dies only with the task processes themselves.
 package agent
 
 import (
