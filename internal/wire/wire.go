@@ -34,6 +34,8 @@ type ToWorker struct {
 	Dispatch []Dispatch `json:"dispatch,omitempty"`
 	Kill     []Kill     `json:"kill,omitempty"`
 	Forget   []Forget   `json:"forget,omitempty"`
+	// Ended names nodes whose certified death is recorded in the store.
+	Ended []fence.NodeID `json:"ended,omitempty"`
 }
 
 // Dispatch hands over an attempt. It was committed before it was sent.
@@ -73,6 +75,17 @@ type Ask struct {
 type FromWorker struct {
 	Node    fence.NodeID `json:"node"`
 	Reports []Report     `json:"reports"`
+	Deaths  []Death      `json:"deaths,omitempty"`
+}
+
+// Death is a certificate: the node has ended and nothing of it runs. It is
+// sent only after the master has forgotten every attempt of the node whose
+// exit record was found, so that what it finished is never taken for lost; and
+// it is repeated until the answer says Ended.
+type Death struct {
+	Node  fence.NodeID  `json:"node"`
+	At    fence.Instant `json:"at"`
+	Proof string        `json:"proof"` // how it is known, for people
 }
 
 // Phase is how far an attempt has come on its worker.
