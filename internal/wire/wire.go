@@ -30,12 +30,27 @@ type Owner struct {
 // ToWorker is one batch of messages from a master to a worker, to be taken in
 // the order of the fields.
 type ToWorker struct {
+	Welcome  *Welcome   `json:"welcome,omitempty"`
+	Granted  fence.Boot `json:"granted,omitempty"` // the Beat that is answered: the lease is good as counted from there
 	Ask      []Ask      `json:"ask,omitempty"`
 	Dispatch []Dispatch `json:"dispatch,omitempty"`
 	Kill     []Kill     `json:"kill,omitempty"`
 	Forget   []Forget   `json:"forget,omitempty"`
 	// Ended names nodes whose certified death is recorded in the store.
 	Ended []fence.NodeID `json:"ended,omitempty"`
+}
+
+// Welcome is a master's first message on a stream.
+type Welcome struct {
+	Partitions int `json:"partitions"` // how many it owns: each of them will Ask once
+}
+
+// Hello opens a stream.
+type Hello struct {
+	Node fence.Node `json:"node"`
+	// Dead says that the node is certified to have ended, and that the stream
+	// only hands over what is known of it: nothing may be placed there.
+	Dead bool `json:"dead,omitempty"`
 }
 
 // Dispatch hands over an attempt. It was committed before it was sent.
@@ -74,7 +89,8 @@ type Ask struct {
 // FromWorker is one batch of messages from a worker.
 type FromWorker struct {
 	Node    fence.NodeID `json:"node"`
-	Reports []Report     `json:"reports"`
+	Beat    fence.Boot   `json:"beat,omitempty"` // asks for the lease; the worker's clock when it asked
+	Reports []Report     `json:"reports,omitempty"`
 	Deaths  []Death      `json:"deaths,omitempty"`
 }
 
