@@ -119,6 +119,13 @@ var rooms = []room{
 		"internal/store", "internal/ledger", // and what judges them
 	}},
 
+	// Store, master, worker and API in one process: what standalone, run and
+	// the benchmarks bring up.
+	{path: "internal/engine", may: []string{
+		"internal/store", "internal/store/*", "internal/master", "internal/worker", "internal/worker/runner",
+		"internal/wire", "internal/wire/stream", "internal/api", "internal/api/client", "internal/fence",
+	}},
+
 	// What others build on.
 	{path: "coord", may: []string{
 		"internal/registry", // recipes are written once, for every registry
