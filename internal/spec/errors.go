@@ -54,7 +54,9 @@ func (es Errors) sorted() Errors {
 		return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column),
 			cmp.Compare(a.Field, b.Field), cmp.Compare(a.Message, b.Message))
 	})
-	es = slices.Compact(es)
+	es = slices.CompactFunc(es, func(a, b Error) bool {
+		return a.Line == b.Line && a.Column == b.Column && a.Message == b.Message
+	})
 	if len(es) > errorsMax {
 		more := len(es) - errorsMax
 		last := es[errorsMax]

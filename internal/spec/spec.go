@@ -1,6 +1,12 @@
 // Package spec reads and writes workflow files: YAML to flow.Workflow and
 // back, with the position of every fault, and the JSON Schema that editors
 // check and complete by.
+//
+// A file becomes a workflow in five steps, each of which can find faults:
+// source looks at bytes, load at YAML, the tables (workflow, task, param,
+// http, retry) at keys and values, expression at what is in ${{ }}, and
+// flow.Validate at the workflow as a whole. The last three find everything
+// there is to find in one reading.
 package spec
 
 import (
@@ -15,7 +21,30 @@ import (
 // What it returns has passed flow.Validate. An error is of type Errors and
 // holds every fault of the file.
 func Parse(file string, src []byte) (*flow.Workflow, error) {
-	return nil, Errors{{File: file, Line: 1, Column: 1, Message: fmt.Sprintf("cannot read %d bytes yet", len(src))}}
+	r := &reader{file: file}
+	var f *fault
+	if r.source, f = newSource(src); f != nil {
+		return nil, r.only(f)
+	}
+	node, f := load(r.source)
+	if f != nil {
+		return nil, r.only(f)
+	}
+	root := value{node: node}
+	w := r.document(root)
+	r.expressions()
+	if root.mapping() {
+		r.validate(root, w)
+	}
+	if len(r.faults) > 0 {
+		return nil, r.faults.sorted()
+	}
+	return w, nil
+}
+
+// only is the error of a file that cannot be read any further.
+func (r *reader) only(f *fault) error {
+	return Errors{{File: r.file, Line: f.line, Column: f.column, Message: f.message, Hint: f.hint}}
 }
 
 // hasExpression reports whether a text holds an expression ${{ }}.
