@@ -266,12 +266,15 @@ func (s *shell) double() {
 	}
 }
 
-// braces takes the rest of ${...}.
+// braces takes the rest of ${...}. Between double quotes a ' is an ordinary
+// byte in ${x:-word}, but a quote in the pattern of ${x#pattern}.
 func (s *shell) braces(inDouble bool) {
 	if !s.enter() {
 		return
 	}
 	defer s.leave()
+	rest := strings.TrimLeft(strings.TrimPrefix(s.text[s.at:], "#"), nameBytes)
+	inDouble = inDouble && (rest == "" || !strings.ContainsRune("#%/^,", rune(rest[0])))
 	for s.at < len(s.text) {
 		switch c := s.next(0); {
 		case c == '}':
@@ -285,6 +288,9 @@ func (s *shell) braces(inDouble bool) {
 		}
 	}
 }
+
+// nameBytes are those of a variable's name.
+const nameBytes = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_0123456789"
 
 // sum takes the rest of $((...)).
 func (s *shell) sum() {

@@ -8,7 +8,7 @@ import (
 // The bounds of a text with expressions.
 const (
 	expressionsMax       = 256     // in one text: each costs some 50 us to compile
-	expressionBytesMax   = 8 << 10 // of one expression's source
+	expressionBytesMax   = 4 << 10 // of one expression's source
 	textBytesMax         = 1 << 20 // of a text once evaluated
 	expressionShownRunes = 60      // of an expression in a message
 )
@@ -36,7 +36,7 @@ type piece struct {
 
 // CompileText reads a text. The error is an *Error.
 func CompileText(text string) (*Text, error) {
-	pieces, fault := split(text)
+	pieces, fault := cut(text)
 	if fault != nil {
 		return nil, fault
 	}
@@ -53,8 +53,8 @@ func CompileText(text string) (*Text, error) {
 	return &Text{pieces: pieces}, nil
 }
 
-// split cuts a text into its pieces; the expressions are not compiled yet.
-func split(text string) ([]piece, *Error) {
+// cut cuts a text into its pieces; the expressions are not compiled yet.
+func cut(text string) ([]piece, *Error) {
 	var pieces []piece
 	var literal strings.Builder
 	start, expressions := 0, 0
