@@ -2,115 +2,194 @@ package spec
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 
 	"go.yaml.in/yaml/v4"
 
 	"github.com/semel-dev/semel/internal/flow"
+	"github.com/semel-dev/semel/internal/task"
 )
 
 // validate adds what is wrong with a workflow as a whole: needs that do not
-// exist, cycles, names that nobody may have. What reading has found already is
-// not said twice.
+// exist, cycles, names that nobody may have, settings that a task type does
+// not take. What reading has found already is not said twice.
 func (r *reader) validate(root value, w *flow.Workflow) {
-	known := map[string]bool{}
-	for _, e := range r.faults {
-		known[e.Field] = true
+	problems := flow.Validate(w)
+	for i := range w.Tasks {
+		t := &w.Tasks[i]
+		kind, ok := task.Lookup(t.Type)
+		if !ok {
+			panic(fmt.Sprintf("spec: the language has a key for the task type %q, which does not exist", t.Type))
+		}
+		for _, p := range kind.Check(t.Config) {
+			problems = append(problems, flow.Problem{Path: append([]any{"tasks", t.Name, "config"}, settingPath(p.Field)...), Message: p.Message})
+		}
 	}
-	for _, p := range problemsOf(w) {
-		at := r.locate(root, p.Path)
-		if r.covered(at.path, known) {
+	known := newCoverage(r.faults)
+	for _, p := range problems {
+		at, exact := r.locate(root, p.Path)
+		if known.has(at.path, exact) {
 			continue
 		}
-		message, hint := p.Message, ""
-		if i := strings.Index(message, ": "); i >= 0 && strings.HasPrefix(message[i+2:], "did you mean") {
-			message, hint = message[:i], message[i+2:]
+		line, column := at.node.Line, at.node.Column
+		if offset := mentioned(at.node, p.Message); offset > 0 {
+			line, column = r.inside(at.node, offset)
 		}
-		r.fault(at, message, hint)
+		r.faults = append(r.faults, Error{File: r.file, Line: line, Column: column, Field: at.path.String(), Message: p.Message})
 	}
 }
 
-// covered reports whether a fault has been found at a path, or above it
-// within the same task.
-func (r *reader) covered(path *step, known map[string]bool) bool {
-	for s := path; s != nil && s.up != nil; s = s.up {
-		if inTask := s.up.up == nil && s.up.key == "tasks"; inTask && s != path {
+// coverage is where reading has found faults: a value that could not be read
+// is missing in the model, which is not a second fault.
+type coverage struct {
+	at    map[string]bool // the fields themselves
+	below map[string]bool // and whatever they are part of
+}
+
+func newCoverage(faults Errors) coverage {
+	c := coverage{at: map[string]bool{}, below: map[string]bool{}}
+	for _, e := range faults {
+		c.at[e.Field] = true
+		c.below[""] = true
+		for i := range e.Field {
+			if e.Field[i] == '.' || e.Field[i] == '[' {
+				c.below[e.Field[:i]] = true
+			}
+		}
+		c.below[e.Field] = true
+	}
+	return c
+}
+
+// has reports whether a problem is a consequence of a fault: of one at the
+// same place, or above it within the same task; or, where what is wrong does
+// not stand in the file, of one below the place where it is missing.
+func (c coverage) has(path *step, exact bool) bool {
+	if !exact && c.below[path.String()] {
+		return true
+	}
+	for s := path; s != nil; s = s.up {
+		isTask := s.up != nil && s.up.up == nil && s.up.key == "tasks"
+		if isTask && s != path {
 			return false
 		}
-		if known[s.String()] {
+		if c.at[s.String()] {
 			return true
 		}
 	}
-	return path != nil && path.up == nil && known[path.String()]
+	return false
 }
 
-// locate finds the place in the file that a path in the model is about: as
-// far as the file has it, and by the names that the file has for it.
-func (r *reader) locate(root value, path []any) value {
-	if len(path) < 2 || path[0] != "tasks" {
-		return r.deepest(root, path)
+// settingPath is the path of a setting as task types write it: "headers.Accept",
+// "expect[1]".
+func settingPath(field string) []any {
+	if field == "" {
+		return nil
 	}
-	task, ok := r.index[fmt.Sprint(path[1])]
+	if name, key, ok := strings.Cut(field, "."); ok {
+		return []any{name, key}
+	}
+	name, rest, ok := strings.Cut(field, "[")
 	if !ok {
-		return r.deepest(root, path[:1])
+		return []any{field}
+	}
+	index, err := strconv.Atoi(strings.TrimSuffix(rest, "]"))
+	if err != nil {
+		panic(fmt.Sprintf("spec: a task type names its setting %q", field))
+	}
+	return []any{name, index}
+}
+
+// mentioned is where in a text the parameter or task stands that a message is
+// about: the first name in quotes. 0: nowhere that can be told.
+func mentioned(n *yaml.Node, message string) int {
+	if n.Kind != yaml.ScalarNode {
+		return 0
+	}
+	_, rest, _ := strings.Cut(message, `"`)
+	name, _, ok := strings.Cut(rest, `"`)
+	if !ok || name == "" {
+		return 0
+	}
+	for _, as := range []string{"params." + name, "tasks." + name, `["` + name + `"]`, "['" + name + "']"} {
+		if i := strings.Index(n.Value, as); i >= 0 {
+			return i
+		}
+	}
+	return 0
+}
+
+// locate finds the place in the file that a path in the model is about, by the
+// names that the file has for it. If the file does not have it, that is the
+// key above it, and the place is not exact.
+func (r *reader) locate(root value, path []any) (at value, exact bool) {
+	if len(path) < 2 || path[0] != "tasks" {
+		return deepest(root, path)
+	}
+	t, ok := r.index[fmt.Sprint(path[1])]
+	if !ok {
+		return deepest(root, path[:1])
 	}
 	rest := path[2:]
 	if len(rest) == 0 {
-		return value{node: task.start(), path: task.path}
+		return value{node: t.start(), path: t.path}, true
 	}
-	for _, spelling := range spellings(rest) {
-		if found, ok := descend(task, spelling); ok {
-			return found
+	all := spellings(rest)
+	for i, spelling := range all {
+		if found, ok := descend(t, spelling); ok && (i == 0 || found.scalar()) { // a short form is a scalar
+			return found, true
 		}
 	}
-	if found, ok := descend(root, append([]any{"defaults"}, rest...)); ok {
-		return found
+	for _, spelling := range all {
+		if found, ok := descend(root, append([]any{"defaults"}, spelling...)); ok {
+			return found, true
+		}
 	}
-	return r.deepest(task, rest)
+	return deepest(t, all[0])
 }
 
-// deepest follows a path as far as the file goes; what is missing in the file
-// is said about the key above it.
-func (r *reader) deepest(at value, path []any) value {
+// deepest follows a path as far as the file goes.
+func deepest(at value, path []any) (value, bool) {
 	for _, p := range path {
 		next, ok := descend(at, []any{p})
 		if !ok {
-			return value{node: at.start(), path: at.path}
+			return value{node: at.start(), path: at.path}, false
 		}
 		at = next
 	}
-	return at
+	return at, true
 }
 
-// spellings are the places in a file where a part of a task's model can stand.
+// spellings are the places in a file where a part of a task's model can stand,
+// the likeliest first.
 func spellings(rest []any) [][]any {
-	all := [][]any{rest}
-	if len(rest) == 0 {
-		return all
+	var all [][]any
+	switch {
+	case rest[0] != "config":
+		all = append(all, rest)
+		if rest[0] == "retry" || rest[0] == "timeout" {
+			all = append(all, rest[:1]) // retry: 3 is all of it
+		}
+	case len(rest) > 1 && rest[1] == "dir":
+		return [][]any{{"dir"}}
+	case len(rest) > 1 && rest[1] == "interpreter":
+		all = append(all, append([]any{"shell"}, rest[2:]...), []any{"shell"})
+	case len(rest) > 1 && rest[1] == "script":
+		for _, i := range interpreters {
+			all = append(all, []any{i.key})
+		}
+	case len(rest) > 1 && rest[1] == "for":
+		return [][]any{{"sleep"}}
+	default:
+		all = append(all, append([]any{"http"}, rest[1:]...), append([]any{"noop"}, rest[1:]...))
 	}
-	switch rest[0] {
-	case "retry", "timeout":
-		all = append(all, rest[:1]) // retry: 3 is all of it
-	case "type", "slots":
-		for _, key := range workKeys {
-			all = append(all, []any{key})
-		}
-	case "config":
-		for _, key := range workKeys {
-			all = append(all, append([]any{key}, rest[1:]...))
-		}
-		if len(rest) > 1 && rest[1] == "dir" {
-			all = append(all, []any{"dir"})
-		}
-		if len(rest) > 1 && rest[1] == "interpreter" {
-			all = append(all, []any{"shell"})
-		}
-		for _, key := range workKeys {
-			all = append(all, []any{key}) // a script, or a short form, is all of it
-		}
+	last := all[0]
+	if index, ok := last[len(last)-1].(int); ok && index == 0 {
+		all = append(all, last[:len(last)-1]) // needs: a is a list of one
 	}
-	if index, ok := rest[len(rest)-1].(int); ok && index == 0 {
-		all = append(all, rest[:len(rest)-1]) // needs: a is a list of one
+	if rest[0] == "config" && len(rest) > 1 && rest[1] == "url" {
+		all = append(all, []any{"http"}) // http: URL is all of it
 	}
 	return all
 }

@@ -100,7 +100,9 @@ func (r *reader) define(d paramDraft) param.Def {
 			v = r.any(item)
 		}
 		if len(r.faults) == before {
-			d.Enum = append(d.Enum, r.normal(item, d.Type, v))
+			if v = r.normal(item, d.Type, v); v != nil {
+				d.Enum = append(d.Enum, v)
+			}
 		}
 	}
 	return d.Def

@@ -216,9 +216,8 @@ func (r *reader) duration(v value) time.Duration {
 	return d
 }
 
-// durationMax bounds a length of time. No timer outlives it, and sums of a few
-// of them stay far from overflow.
-const durationMax = 10 * 365 * 24 * time.Hour
+// durationMax bounds a length of time, as flow.Validate does.
+const durationMax = 366 * 24 * time.Hour
 
 // parseDuration reads Go's notation, with days.
 func parseDuration(text string) (d time.Duration, message, hint string) {
@@ -229,7 +228,7 @@ func parseDuration(text string) (d time.Duration, message, hint string) {
 			return 0, fmt.Sprintf("%s is no length of time", quote(text)), "write one as 30s, 10m, 1h30m or 2d"
 		}
 		if f > float64(durationMax/(24*time.Hour)) {
-			return 0, fmt.Sprintf("%s is longer than 10 years", quote(text)), "write a shorter time"
+			return 0, fmt.Sprintf("%s is longer than a year", quote(text)), "write a shorter time"
 		}
 		d, rest = time.Duration(math.Round(f*24*float64(time.Hour))), after
 	}
@@ -246,7 +245,7 @@ func parseDuration(text string) (d time.Duration, message, hint string) {
 		d += more
 	}
 	if d < 0 || d > durationMax {
-		return 0, fmt.Sprintf("%s is longer than 10 years", quote(text)), "write a shorter time"
+		return 0, fmt.Sprintf("%s is longer than a year", quote(text)), "write a shorter time"
 	}
 	return d, "", ""
 }

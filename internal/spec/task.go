@@ -146,9 +146,6 @@ func (r *reader) work(d draft, s settings) (string, json.RawMessage) {
 	if !w.script {
 		return w.taskType, w.config
 	}
-	if w.at.scalar() && strings.TrimSpace(w.at.node.Value) == "" {
-		r.faultAtKey(w.at, "the script is empty", "write a command, or noop: true for a task that does nothing")
-	}
 	c := task.Shell{Script: r.template(w.at), Interpreter: w.interpreter}
 	if w.key == "run" {
 		c.Interpreter = s.shell
