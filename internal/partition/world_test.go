@@ -37,9 +37,10 @@ type world struct {
 	wake    time.Time
 	command uint64
 
-	// the stream
-	down []partition.Send
-	up   []wire.Report
+	// the stream, and what former masters sent that is still on its way
+	down    []partition.Send
+	up      []wire.Report
+	zombies []partition.Send
 
 	// the worker
 	incarnation int
@@ -81,6 +82,7 @@ func (v *world) takeOver() {
 	}
 	v.machine = partition.New(0, v.epoch, v.seq, loaded)
 	v.inbox, v.decided, v.wake = nil, nil, v.now
+	v.zombies = append(v.zombies, v.down...)
 	for id := range v.ended {
 		v.inbox = append(v.inbox, partition.Ended{Node: id, Reason: "ended before"})
 	}
@@ -237,6 +239,9 @@ func (v *world) network(down bool) {
 		s := v.down[0]
 		v.down = v.down[1:]
 		v.step(agent.Message{ToWorker: s.Message})
+		if s.Message.Forget == nil && rapid.Bool().Draw(v.t, "repeated") {
+			v.step(agent.Message{ToWorker: s.Message})
+		}
 	}
 	if !down && len(v.up) > 0 {
 		v.inbox = append(v.inbox, partition.Reported{Node: v.node, Reports: v.up[:1]})
@@ -251,7 +256,7 @@ func (v *world) crashRunner() {
 	v.crashes++
 	dead, left := v.node, v.agent
 	v.processes = map[wire.Ref]bool{}
-	v.down, v.up, v.agent = nil, nil, nil
+	v.down, v.up, v.zombies, v.agent = nil, nil, nil, nil // a stream is that of one node
 	v.inbox = append(v.inbox, partition.Parted{Node: dead})
 	for _, r := range left.Pending() {
 		if r.Phase == wire.Finished {
@@ -308,7 +313,7 @@ func (v *world) newRun() flow.RunID {
 func (v *world) chance() {
 	ids := v.runIDs()
 	id := rapid.SampledFrom(ids).Draw(v.t, "run")
-	switch rapid.IntRange(0, 15).Draw(v.t, "what") {
+	switch rapid.IntRange(0, 16).Draw(v.t, "what") {
 	case 0, 1, 2:
 		v.turn()
 	case 3, 4, 5:
@@ -327,7 +332,12 @@ func (v *world) chance() {
 		v.crashRunner()
 	case 14:
 		v.reconnect()
-	case 15:
+	case 15: // a former master's message arrives at last
+		if len(v.zombies) > 0 {
+			v.step(agent.Message{ToWorker: v.zombies[0].Message})
+			v.zombies = v.zombies[1:]
+		}
+	case 16:
 		kind := rapid.SampledFrom([]partition.Kind{partition.KindPause, partition.KindResume, partition.KindStop, partition.KindRerun}).Draw(v.t, "kind")
 		v.submit(kind, id, rapid.SampledFrom([]string{"", `{"Failed":true}`}).Draw(v.t, "args"))
 	}
@@ -398,6 +408,9 @@ func (v *world) outcomes() {
 				}
 				if a.State == flow.AttemptSucceeded && v.exited[ref] != flow.Succeeded {
 					v.t.Errorf("%v is recorded as succeeded, its process ended %q", ref, v.exited[ref])
+				}
+				if a.State == flow.AttemptLost && v.exited[ref] != "" {
+					v.t.Errorf("%v is recorded as lost, its exit record said %q", ref, v.exited[ref])
 				}
 				if a.State == flow.AttemptLost && v.crashes == 0 {
 					v.t.Errorf("%v is lost, and no runner ever died", ref)

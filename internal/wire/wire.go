@@ -48,6 +48,7 @@ type Welcome struct {
 // Hello opens a stream.
 type Hello struct {
 	Node fence.Node `json:"node"`
+	Beat fence.Boot `json:"beat,omitempty"` // as FromWorker.Beat: the answer comes with the Welcome, before any Dispatch
 	// Dead says that the node is certified to have ended, and that the stream
 	// only hands over what is known of it: nothing may be placed there.
 	Dead bool `json:"dead,omitempty"`
