@@ -82,7 +82,7 @@ func tree(t *testing.T) []*source {
 		name = filepath.ToSlash(name)
 		if d.IsDir() {
 			hidden := strings.HasPrefix(d.Name(), ".") && name != "." && name != ".ci" && name != ".github"
-			if hidden || name == "bin" || d.Name() == "node_modules" || strings.HasSuffix(name, "testdata/fuzz") {
+			if hidden || name == "bin" || d.Name() == "out" || d.Name() == "node_modules" || strings.HasSuffix(name, "testdata/fuzz") {
 				return fs.SkipDir
 			}
 			return nil
