@@ -79,22 +79,21 @@ func (a *app) report(cmd *cobra.Command, err error) int {
 		a.say("semel: %s\nRun '%s --help' for usage.", strings.TrimSpace(err.Error()), cmd.CommandPath())
 		return exitBad
 	}
-	var known *exitError
-	if errors.As(err, &known) {
-		if known.err != nil {
-			a.say("semel: %s", describe(known.err))
-		}
-		return known.code
+	if text := describe(err); text != "" {
+		a.say("semel: %s", text)
 	}
-	if errors.Is(err, errInterrupted) {
-		return exitInterrupted
-	}
-	a.say("semel: %s", describe(err))
 	return codeOf(err)
 }
 
 // codeOf tells bad input from what could not be carried out.
 func codeOf(err error) int {
+	var known *exitError
+	if errors.As(err, &known) {
+		return known.code
+	}
+	if errors.Is(err, errInterrupted) {
+		return exitInterrupted
+	}
 	var problem *client.Problem
 	if errors.As(err, &problem) && problem.Status >= 400 && problem.Status < 500 && problem.Status != http.StatusTooManyRequests {
 		return exitBad
@@ -103,7 +102,12 @@ func codeOf(err error) int {
 }
 
 // describe is the error for people: a list of faults gets a line for each.
+// Empty: the output has said everything.
 func describe(err error) string {
+	var known *exitError
+	if errors.As(err, &known) && known.err == nil || errors.Is(err, errInterrupted) {
+		return ""
+	}
 	var params *param.Errors
 	if errors.As(err, &params) {
 		lines := make([]string, len(params.Problems))

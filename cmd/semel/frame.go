@@ -202,7 +202,7 @@ func remark(t *api.TaskSnapshot) string {
 // foot is the bar with the counts.
 func (v *view) foot(width int, now time.Time, st style) string {
 	total, final := v.counts.total(), v.counts.final()
-	percent := 100
+	percent := 0
 	if total > 0 {
 		percent = 100 * final / total
 	}

@@ -168,6 +168,12 @@ func (a *app) runHere(ctx context.Context, o *runOptions, args []string) (err er
 	if err != nil {
 		return bad(err)
 	}
-	defer func() { err = errors.Join(err, h.engine.Close()) }()
-	return h.execute(ctx)
+	err = h.execute(ctx)
+	if closing := h.engine.Close(); closing != nil {
+		a.say("semel: %v", closing) // what became of the run matters more
+		if err == nil {
+			err = silent(exitFailed)
+		}
+	}
+	return err
 }

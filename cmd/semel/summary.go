@@ -27,6 +27,9 @@ func (v *view) summary(width int, now time.Time, st style) []string {
 		}
 	}
 	left := max(0, len(shown)-summaryFailedMax)
+	if left > 0 { // what has to be looked at is not to be among those left out
+		slices.SortStableFunc(shown, func(a, b int) int { return urgency(v.tasks[a].State) - urgency(v.tasks[b].State) })
+	}
 	t := table{head: []string{"  TASK", "STATE", "ATTEMPT", "TOOK", "REASON"}}
 	for _, i := range shown[:len(shown)-left] {
 		task := &v.tasks[i]
