@@ -10,45 +10,45 @@ import (
 	"github.com/semel-dev/semel/internal/param"
 )
 
-// expressions compiles every text that may hold expressions, to say where in
-// the text a fault is. Whether the names in it exist is for flow.Validate.
-func (r *reader) expressions() {
-	type source struct {
-		text      string
-		condition bool
+// offset is where in a text the fault is that a message is about: where the
+// compiler of expressions says, or where the text has the name that the
+// message has in quotes. Compiling is dear, so flow.Validate does it once, and
+// only what is wrong is compiled here again. 0: nowhere that can be told.
+func offset(v value, message string) int {
+	if !v.scalar() {
+		return 0
 	}
-	checked := map[source]*param.Error{} // compiling costs 50 us; generated files repeat themselves
-	for _, t := range r.texts {
-		key := source{t.text, t.condition}
-		fault, known := checked[key]
-		if !known {
-			fault = compile(t)
-			checked[key] = fault
-		}
-		if fault == nil {
-			continue
-		}
-		offset := fault.Offset
-		if t.condition {
-			offset += max(strings.Index(t.node.Value, t.text), 0) // what it was unwrapped from
-		}
-		line, column := r.inside(t.node, offset)
-		r.faults = append(r.faults, Error{File: r.file, Line: line, Column: column, Field: t.path.String(), Message: fault.Message})
+	text := v.node.Value
+	var fault *param.Error
+	if _, err := param.CompileText(text); errors.As(err, &fault) && fault.Message == message {
+		return fault.Offset
 	}
+	bare := unwrapped(text)
+	if _, err := param.CompileCondition(bare); errors.As(err, &fault) && fault.Message == message {
+		return fault.Offset + strings.Index(text, bare)
+	}
+	_, rest, _ := strings.Cut(message, `"`)
+	name, _, ok := strings.Cut(rest, `"`)
+	if !ok || name == "" {
+		return 0
+	}
+	for _, as := range []string{"params." + name, "tasks." + name, `["` + name + `"]`, "['" + name + "']"} {
+		if i := strings.Index(text, as); i >= 0 {
+			return i
+		}
+	}
+	return 0
 }
 
-func compile(t expressionText) *param.Error {
-	var err error
-	if t.condition {
-		_, err = param.CompileCondition(t.text)
-	} else {
-		_, err = param.CompileText(t.text)
+// unwrapped is a condition without the ${{ }} that may stand around all of it.
+func unwrapped(text string) string {
+	bare := strings.TrimSpace(text)
+	if inner, ok := strings.CutPrefix(bare, "${{"); ok {
+		if inner, ok = strings.CutSuffix(inner, "}}"); ok && !strings.Contains(inner, "${{") {
+			return strings.TrimSpace(inner)
+		}
 	}
-	var fault *param.Error
-	if err != nil && !errors.As(err, &fault) {
-		fault = &param.Error{Message: err.Error()}
-	}
-	return fault
+	return bare
 }
 
 // inside is the position of an offset in a text, where the file has the text

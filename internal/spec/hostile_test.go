@@ -48,6 +48,7 @@ func TestHostile(t *testing.T) {
 		"text of 10 MB":              {"name: x\ntasks: {a: {run: \"" + strings.Repeat("x", 10<<20) + "\"}}", "a text of 10485760 bytes"},
 		"key of 10 MB":               {"name: x\n? " + strings.Repeat("x", 10<<20) + "\n: y\n", "a text of 10485760 bytes"},
 		"100,001 tasks":              {many(tasksMax + 1), "there are 100001 tasks, at most 100000 are allowed"},
+		"cycle of 10,000 tasks":      {"name: x\ntasks:\n  t0: {noop: true, needs: t9999}\n" + ring(10_000), "cycle: "},
 		"1,001 parameters":           {"name: x\nparams:\n" + repeat("  p%d: x\n", paramsMax+1) + "tasks: {a: {noop: true}}", "there are 1001 parameters"},
 		"too many bytes":             {strings.Repeat("#", sourceMax+1), "at most 33554432 are read"},
 		"too many values":            {"name: [" + strings.Repeat("a,", separatorsMax) + "]", "separate values"},
@@ -91,17 +92,21 @@ func TestLimitsAllow(t *testing.T) {
 	mustParse(t, "aliases.yaml", []byte("name: x\ntasks:\n  a: &a {run: echo a}\n"+repeat("  b%d: *a\n", 3000)))
 }
 
-// TestManyFaultsStayLinear: 5,000 tasks with two faults each are not searched
-// for one another.
-func TestManyFaultsStayLinear(t *testing.T) {
-	src := "name: x\ntasks:\n" + repeat("  t%d: {needs: [nobody], retyr: 3}\n", 5_000)
-	_, err := Parse("faults.yaml", []byte(src))
-	var faults Errors
-	if !errors.As(err, &faults) || len(faults) != errorsMax+1 {
-		t.Fatalf("%.500v", err)
-	}
-	if last := faults[errorsMax].Message; !strings.HasPrefix(last, "and ") {
-		t.Errorf("last: %s", last)
+// TestManyFaults: thousands of tasks with a fault each are not searched for
+// one another, and are cut off with a count.
+func TestManyFaults(t *testing.T) {
+	for name, src := range map[string]string{
+		"keys and needs": "name: x\ntasks:\n" + repeat("  t%d: {needs: [nobody], retyr: 3}\n", 5_000),
+		"expressions":    "name: x\ntasks:\n" + repeat("  t%d: {run: \"echo ${{ params.p%[1]d + }}\"}\n", 1_000),
+	} {
+		_, err := Parse("faults.yaml", []byte(src))
+		var faults Errors
+		if !errors.As(err, &faults) || len(faults) != errorsMax+1 {
+			t.Fatalf("%s: %.500v", name, err)
+		}
+		if last := faults[errorsMax].Message; !strings.HasPrefix(last, "and ") {
+			t.Errorf("%s: last: %s", name, last)
+		}
 	}
 }
 
@@ -110,6 +115,15 @@ func repeat(format string, n int) string {
 	var b strings.Builder
 	for i := range n {
 		fmt.Fprintf(&b, format, i)
+	}
+	return b.String()
+}
+
+// ring is t1 to t(n-1), each after the one before.
+func ring(n int) string {
+	var b strings.Builder
+	for i := 1; i < n; i++ {
+		fmt.Fprintf(&b, "  t%d: {noop: true, needs: t%d}\n", i, i-1)
 	}
 	return b.String()
 }

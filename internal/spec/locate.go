@@ -29,12 +29,12 @@ func (r *reader) validate(root value, w *flow.Workflow) {
 	known := newCoverage(r.faults)
 	for _, p := range problems {
 		at, exact := r.locate(root, p.Path)
-		if known.has(at.path, exact) {
+		if none := len(p.Path) == 1 && p.Path[0] == "tasks"; known.has(at.path, exact && !none) { // no task may mean: none that could be read
 			continue
 		}
 		line, column := at.node.Line, at.node.Column
-		if offset := mentioned(at.node, p.Message); offset > 0 {
-			line, column = r.inside(at.node, offset)
+		if i := offset(at, p.Message); exact && i > 0 {
+			line, column = r.inside(at.node, i)
 		}
 		r.faults = append(r.faults, Error{File: r.file, Line: line, Column: column, Field: at.path.String(), Message: p.Message})
 	}
@@ -99,25 +99,6 @@ func settingPath(field string) []any {
 		panic(fmt.Sprintf("spec: a task type names its setting %q", field))
 	}
 	return []any{name, index}
-}
-
-// mentioned is where in a text the parameter or task stands that a message is
-// about: the first name in quotes. 0: nowhere that can be told.
-func mentioned(n *yaml.Node, message string) int {
-	if n.Kind != yaml.ScalarNode {
-		return 0
-	}
-	_, rest, _ := strings.Cut(message, `"`)
-	name, _, ok := strings.Cut(rest, `"`)
-	if !ok || name == "" {
-		return 0
-	}
-	for _, as := range []string{"params." + name, "tasks." + name, `["` + name + `"]`, "['" + name + "']"} {
-		if i := strings.Index(n.Value, as); i >= 0 {
-			return i
-		}
-	}
-	return 0
 }
 
 // locate finds the place in the file that a path in the model is about, by the

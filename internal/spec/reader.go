@@ -21,15 +21,7 @@ type reader struct {
 	file   string
 	source source
 	faults Errors
-	texts  []expressionText
 	index  map[string]value // tasks by name
-}
-
-// expressionText is a text that may hold expressions.
-type expressionText struct {
-	value
-	text      string
-	condition bool // all of it is an expression
 }
 
 // add notes a fault at a node.
@@ -62,39 +54,20 @@ func (r *reader) text(v value) string {
 	return ""
 }
 
-// template reads a text that may hold expressions.
-func (r *reader) template(v value) string {
-	text := r.text(v)
-	if hasExpression(text) {
-		r.texts = append(r.texts, expressionText{value: v, text: text})
-	}
-	return text
-}
-
 // condition reads a bare expression. One in ${{ }} is unwrapped, since that is
 // how expressions are written everywhere else.
 func (r *reader) condition(v value) string {
-	text := r.text(v)
-	if text == "" && v.scalar() {
+	bare := unwrapped(r.text(v))
+	if bare == "" && v.scalar() {
 		r.fault(v, "must be an expression, found an empty text", `write one, as params.region == "cn", or remove the key`)
-		return ""
-	}
-	bare := strings.TrimSpace(text)
-	if inner, ok := strings.CutPrefix(bare, "${{"); ok {
-		if inner, ok = strings.CutSuffix(inner, "}}"); ok && !strings.Contains(inner, "${{") {
-			bare = strings.TrimSpace(inner)
-		}
-	}
-	if text != "" {
-		r.texts = append(r.texts, expressionText{value: v, text: bare, condition: true})
 	}
 	return bare
 }
 
-// texts reads a list of texts; a single text is a list of one.
-func (r *reader) list(v value, one func(value) string) []string {
+// list reads a list of texts; a single text is a list of one.
+func (r *reader) list(v value) []string {
 	if v.scalar() {
-		return []string{one(v)}
+		return []string{r.text(v)}
 	}
 	if !v.list() {
 		r.fault(v, fmt.Sprintf("must be a list, found %s", v.kind()), "write [a, b]")
@@ -106,13 +79,13 @@ func (r *reader) list(v value, one func(value) string) []string {
 			r.fault(item, "must be a text, found nothing", "remove it from the list")
 			continue
 		}
-		all = append(all, one(item))
+		all = append(all, r.text(item))
 	}
 	return all
 }
 
 // pairs reads a mapping of texts.
-func (r *reader) pairs(v value, one func(value) string) map[string]string {
+func (r *reader) pairs(v value) map[string]string {
 	if !v.mapping() {
 		r.fault(v, fmt.Sprintf("must be a mapping of names to texts, found %s", v.kind()), "write {NAME: text}")
 		return nil
@@ -122,7 +95,7 @@ func (r *reader) pairs(v value, one func(value) string) map[string]string {
 		if all == nil {
 			all = map[string]string{}
 		}
-		all[e.key] = one(e.value)
+		all[e.key] = r.text(e.value)
 	}
 	return all
 }

@@ -2,11 +2,11 @@
 // back, with the position of every fault, and the JSON Schema that editors
 // check and complete by.
 //
-// A file becomes a workflow in five steps, each of which can find faults:
+// A file becomes a workflow in four steps, each of which can find faults:
 // source looks at bytes, load at YAML, the tables (workflow, task, param,
-// http, retry) at keys and values, expression at what is in ${{ }}, and
-// flow.Validate at the workflow as a whole. The last three find everything
-// there is to find in one reading.
+// http, retry) at keys and values, and flow.Validate and the task types at
+// what has come of it; locate finds the place in the file for the last. The
+// last two find everything there is to find in one reading.
 package spec
 
 import (
@@ -32,7 +32,6 @@ func Parse(file string, src []byte) (*flow.Workflow, error) {
 	}
 	root := value{node: node}
 	w := r.document(root)
-	r.expressions()
 	if root.mapping() {
 		r.validate(root, w)
 	}

@@ -39,13 +39,13 @@ var taskTable = &table[draft]{
 		{key: "description", doc: "What the task is for, for people.", schema: textSchema(),
 			read: func(r *reader, v value, d *draft) { d.Description = r.text(v) }},
 		{key: "needs", doc: "The tasks that come before: a name, or a list of names.", schema: textsSchema(),
-			read: func(r *reader, v value, d *draft) { d.Needs = r.list(v, r.text) }},
+			read: func(r *reader, v value, d *draft) { d.Needs = r.list(v) }},
 		{key: "join", doc: "When the task runs, once its needs are final: none_failed (default), all_succeeded, all_done or any_failed.", schema: choiceSchema(joins...),
 			read: func(r *reader, v value, d *draft) { d.Join = flow.Join(r.choice(v, joins)) }},
 		{key: "when", doc: "An expression; false skips the task. Example: params.region == \"cn\".", schema: textSchema(),
 			read: func(r *reader, v value, d *draft) { d.When = r.condition(v) }},
 		{key: "env", doc: "Environment variables of the task.", schema: envSchema(),
-			read: func(r *reader, v value, d *draft) { d.Env = r.pairs(v, r.template) }},
+			read: func(r *reader, v value, d *draft) { d.Env = r.pairs(v) }},
 		{key: "delay", doc: "How long the task waits once its needs are met. Default 0s.", schema: durationSchema(),
 			read: func(r *reader, v value, d *draft) { d.Delay = r.duration(v) }},
 		{key: "slots", doc: "How many slots of a worker an attempt takes. Default 1; 0 for sleep and noop.", schema: integerSchema(0, slotsMax),
@@ -146,7 +146,7 @@ func (r *reader) work(d draft, s settings) (string, json.RawMessage) {
 	if !w.script {
 		return w.taskType, w.config
 	}
-	c := task.Shell{Script: r.template(w.at), Interpreter: w.interpreter}
+	c := task.Shell{Script: r.text(w.at), Interpreter: w.interpreter}
 	if w.key == "run" {
 		c.Interpreter = s.shell
 	}
@@ -181,7 +181,7 @@ func (r *reader) shell(v value) []string {
 	before := len(r.faults)
 	var argv []string
 	if v.list() {
-		argv = r.list(v, r.text)
+		argv = r.list(v)
 	} else {
 		argv = strings.Fields(r.text(v))
 		if len(argv) == 1 && shells[argv[0]] != nil {
@@ -201,7 +201,7 @@ func (r *reader) shell(v value) []string {
 
 // dir reads a working directory.
 func (r *reader) dir(v value) string {
-	text := r.template(v)
+	text := r.text(v)
 	switch {
 	case len(text) > pathMax:
 		r.fault(v, fmt.Sprintf("the directory is longer than %d bytes", pathMax), "write a shorter one")
@@ -215,7 +215,7 @@ func (r *reader) dir(v value) string {
 // sleep reads how long a sleep takes.
 func (r *reader) sleep(v value) any {
 	if v.scalar() && hasExpression(v.node.Value) {
-		return task.Sleep{For: r.template(v)}
+		return task.Sleep{For: r.text(v)}
 	}
 	return task.Sleep{For: formatDuration(r.duration(v))}
 }
@@ -238,6 +238,6 @@ var noopTable = &table[task.Noop]{
 	example: "noop: true",
 	fields: []field[task.Noop]{
 		{key: "outputs", doc: "Outputs of the task.", schema: envSchema(),
-			read: func(r *reader, v value, n *task.Noop) { n.Outputs = r.pairs(v, r.template) }},
+			read: func(r *reader, v value, n *task.Noop) { n.Outputs = r.pairs(v) }},
 	},
 }

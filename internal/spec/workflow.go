@@ -35,7 +35,7 @@ var workflowTable = &table[document]{
 		{key: "params", doc: "Parameters: a value gives type and default, a mapping says more.", schema: paramsSchema(),
 			read: func(r *reader, v value, d *document) { d.Params = r.params(v) }},
 		{key: "env", doc: "Environment variables of every task.", schema: envSchema(),
-			read: func(r *reader, v value, d *document) { d.Env = r.pairs(v, r.template) }},
+			read: func(r *reader, v value, d *document) { d.Env = r.pairs(v) }},
 		{key: "on_failure", doc: "What a failed task does to the rest: continue (default) or end.", schema: choiceSchema(strategies...),
 			read: func(r *reader, v value, d *document) { d.OnFailure = flow.Strategy(r.choice(v, strategies)) }},
 		{key: "parallel", doc: "Most task runs active at once. Default 0: no limit.", schema: integerSchema(0, tasksMax),
