@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"path/filepath"
+	"strings"
 
 	"github.com/semel-dev/semel/internal/flow"
 	"github.com/semel-dev/semel/internal/task"
@@ -27,10 +28,14 @@ func ResolveDirs(w *flow.Workflow, base string) error {
 		if err := json.Unmarshal(t.Config, &c); err != nil {
 			return fmt.Errorf("read the settings of task %s: %w", t.Name, err)
 		}
-		if c.Dir == "" || filepath.IsAbs(c.Dir) || hasExpression(c.Dir) {
-			continue
+		switch {
+		case c.Dir == "" || filepath.IsAbs(c.Dir) || strings.HasPrefix(c.Dir, "${{"):
+			continue // what begins with an expression has to come out absolute
+		case hasExpression(c.Dir):
+			c.Dir = base + "/" + c.Dir // an expression is not a path to clean
+		default:
+			c.Dir = filepath.Join(base, c.Dir)
 		}
-		c.Dir = filepath.Join(base, c.Dir)
 		t.Config = mustJSON(c)
 	}
 	return nil

@@ -179,14 +179,14 @@ func TestDigest(t *testing.T) {
 }
 
 func TestResolveDirs(t *testing.T) {
-	w := mustParse(t, "a.yaml", []byte("name: x\nparams: {d: x}\ndefaults: {dir: .}\ntasks:\n  a: {run: a}\n  b: {run: b, dir: /abs}\n  c: {run: c, dir: ../up}\n  d: {noop: true}\n"))
+	w := mustParse(t, "a.yaml", []byte("name: x\nparams: {d: x}\ndefaults: {dir: .}\ntasks:\n  a: {run: a}\n  b: {run: b, dir: /abs}\n  c: {run: c, dir: ../up}\n  d: {noop: true}\n  e: {run: e, dir: \"a/${{ params.d + '//' }}\"}\n  f: {run: f, dir: \"${{ params.d }}\"}\n"))
 	plain := mustParse(t, "a.yaml", []byte("name: x\ntasks: {a: {run: a}}"))
 	for _, w := range []*flow.Workflow{w, plain} {
 		if err := ResolveDirs(w, "/srv/flows"); err != nil {
 			t.Fatal(err)
 		}
 	}
-	for i, want := range []string{`"dir":"/srv/flows"`, `"dir":"/abs"`, `"dir":"/srv/up"`, `{}`} {
+	for i, want := range []string{`"dir":"/srv/flows"`, `"dir":"/abs"`, `"dir":"/srv/up"`, `{}`, `"dir":"/srv/flows/a/${{ params.d + '//' }}"`, `"dir":"${{ params.d }}"`} {
 		if got := string(w.Tasks[i].Config); !strings.Contains(got, want) {
 			t.Errorf("task %s: %s, want %s", w.Tasks[i].Name, got, want)
 		}

@@ -15,7 +15,7 @@ type schema map[string]any
 func Schema() []byte {
 	s := mappingSchema(workflowTable.fields)
 	s["$schema"] = "https://json-schema.org/draft/2020-12/schema"
-	s["$id"] = "https://semel.dev/schema/workflow.json"
+	s["$id"] = "https://github.com/semel-dev/semel/workflow.schema.json"
 	s["title"] = "Semel workflow"
 	s["required"] = []string{"name", "tasks"}
 	s["$defs"] = schema{"task": taskSchema()}

@@ -10,6 +10,7 @@
 package spec
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"strings"
@@ -50,10 +51,13 @@ func (r *reader) only(f *fault) error {
 func hasExpression(s string) bool { return strings.Contains(s, "${{") }
 
 // mustJSON is v as JSON. v is one of our own structs of texts and numbers.
+// Scripts are full of < and >, which need no escapes here.
 func mustJSON(v any) json.RawMessage {
-	text, err := json.Marshal(v)
-	if err != nil {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(v); err != nil {
 		panic(fmt.Sprintf("spec: %T as JSON: %v", v, err))
 	}
-	return text
+	return bytes.TrimSuffix(b.Bytes(), []byte("\n"))
 }
