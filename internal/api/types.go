@@ -278,19 +278,23 @@ type EventList struct {
 
 // Verification is what the ledger's checks found.
 type Verification struct {
-	Holds      bool        `json:"holds"`
+	Holds      bool        `json:"holds" doc:"No violation was found"`
+	Verdict    string      `json:"verdict" enum:"holds,violated,empty" doc:"empty: there was no run, so that nothing was shown"`
 	Runs       int         `json:"runs" doc:"How many were checked"`
-	Attempts   int         `json:"attempts" doc:"How many were checked"`
+	TaskRuns   int         `json:"task_runs" doc:"Of these, those that have a row or an attempt"`
+	Attempts   int         `json:"attempts"`
 	Violations []Violation `json:"violations" nullable:"false"`
-	Unproven   []string    `json:"unproven" nullable:"false" doc:"What the history cannot prove, such as weak containment"`
+	Unproven   []string    `json:"unproven" nullable:"false" doc:"What the history neither shows nor contradicts"`
+	More       int         `json:"more,omitempty" doc:"Found beyond those listed"`
 }
 
-// Violation is a broken promise.
+// Violation is a promise that the history contradicts.
 type Violation struct {
-	Promise string     `json:"promise" doc:"P2 to P6"`
-	Run     flow.RunID `json:"run,omitempty"`
-	Task    string     `json:"task,omitempty"`
-	Message string     `json:"message"`
+	Promise    string          `json:"promise" doc:"P2 to P5"`
+	Run        flow.RunID      `json:"run,omitempty"`
+	Task       string          `json:"task,omitempty"`
+	Generation flow.Generation `json:"generation,omitempty"`
+	Message    string          `json:"message"`
 }
 
 // Status tells who answers.

@@ -33,10 +33,18 @@ const (
 // with outputs is some 50 MB.
 const answerMax = 1 << 30
 
+// How long a server may take until it begins to answer: longer than the
+// longest wait it grants, and longer than it works on reading all there is.
+const (
+	answerTimeout = 90 * time.Second
+	slowTimeout   = 20 * time.Minute
+)
+
 // Client speaks to one server. Its methods may be called from many goroutines.
 type Client struct {
 	base string
 	http *http.Client
+	slow *http.Client
 }
 
 // New returns a client of the server at baseURL, such as
@@ -48,21 +56,27 @@ func New(baseURL string) *Client {
 	if !strings.Contains(baseURL, "://") {
 		baseURL = "http://" + baseURL
 	}
-	transport := &http.Transport{
+	return &Client{base: strings.TrimRight(baseURL, "/"), http: patient(answerTimeout), slow: patient(slowTimeout)}
+}
+
+func patient(timeout time.Duration) *http.Client {
+	return &http.Client{Transport: &http.Transport{
 		Proxy:                 nil, // a proxy in the environment must not see loopback traffic
 		DialContext:           (&net.Dialer{Timeout: 5 * time.Second}).DialContext,
 		MaxIdleConnsPerHost:   4,
 		IdleConnTimeout:       30 * time.Second,
-		ResponseHeaderTimeout: 90 * time.Second, // above the longest wait= a server grants
-	}
-	return &Client{base: strings.TrimRight(baseURL, "/"), http: &http.Client{Transport: transport}}
+		ResponseHeaderTimeout: timeout,
+	}}
 }
 
 // BaseURL is the server's address as it is used.
 func (c *Client) BaseURL() string { return c.base }
 
 // Close ends idle connections.
-func (c *Client) Close() { c.http.CloseIdleConnections() }
+func (c *Client) Close() {
+	c.http.CloseIdleConnections()
+	c.slow.CloseIdleConnections()
+}
 
 // Problem is an error answer of the server.
 type Problem struct{ api.Problem }
@@ -121,6 +135,7 @@ type call struct {
 	body       any
 	key        string // goes out as Idempotency-Key
 	repeatable bool   // sending it twice is harmless; a GET always is
+	slow       bool   // the answer may take minutes
 }
 
 // do carries a call out and decodes its answer into answer.
@@ -186,7 +201,11 @@ func (c *Client) sendOnce(ctx context.Context, request call, body []byte, accept
 	if request.key != "" {
 		r.Header.Set("Idempotency-Key", request.key)
 	}
-	response, err := c.http.Do(r)
+	sender := c.http
+	if request.slow {
+		sender = c.slow
+	}
+	response, err := sender.Do(r)
 	if err != nil {
 		if ctx.Err() != nil {
 			return nil, context.Cause(ctx)
