@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -45,6 +46,13 @@ func answering(t *testing.T, answers ...http.HandlerFunc) *server {
 	return s
 }
 
+// requests are those that came so far.
+func (s *server) requests() []*http.Request {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.seen)
+}
+
 func status(code int, body string) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) {
 		w.WriteHeader(code)
@@ -61,8 +69,8 @@ func TestStartIsRepeatedUnderOneKey(t *testing.T) {
 	if err != nil || run.ID != "r1" {
 		t.Fatalf("started %+v, %v", run, err)
 	}
-	first := s.seen[0].Header.Get("Idempotency-Key")
-	for i, r := range s.seen {
+	first := s.requests()[0].Header.Get("Idempotency-Key")
+	for i, r := range s.requests() {
 		if key := r.Header.Get("Idempotency-Key"); key == "" || key != first {
 			t.Errorf("request %d came under the key %q, the first under %q", i+1, key, first)
 		}
@@ -84,8 +92,8 @@ func TestTriesEnd(t *testing.T) {
 	s := answering(t, cut, cut, cut, cut)
 	_, err := New(s.URL).Workflows(t.Context())
 	var gone *Unreachable
-	if !errors.As(err, &gone) || len(s.seen) != triesMax {
-		t.Errorf("%d tries, then %v", len(s.seen), err)
+	if !errors.As(err, &gone) || len(s.requests()) != triesMax {
+		t.Errorf("%d tries, then %v", len(s.requests()), err)
 	}
 }
 
@@ -163,7 +171,7 @@ func TestFollowLogReconnects(t *testing.T) {
 		t.Errorf("followed %q", got)
 	}
 	var urls []string
-	for _, r := range s.seen {
+	for _, r := range s.requests() {
 		urls = append(urls, r.URL.EscapedPath()+"?"+r.URL.RawQuery)
 	}
 	want := []string{
