@@ -122,7 +122,7 @@ func (m *Machine) sweep(now time.Time, cause Cause) {
 	m.swept = true
 	for i := range int32(len(m.cells)) {
 		if p := m.cells[i].phase; !p.final() && !p.active() && !m.leftOut(i) {
-			m.end(now, i, stopped, cause, "stopped: "+m.run.Reason)
+			m.end(now, i, stopped, cause, m.run.Reason)
 		}
 	}
 }

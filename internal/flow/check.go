@@ -67,7 +67,7 @@ func (m *Machine) checkCell(i int32) error {
 		return fmt.Errorf("%d needs are counted as not final, %d are", c.unmet, unmet)
 	case c.phase == waiting && unmet == 0 && m.run.State != RunQueued:
 		return fmt.Errorf("its needs are final, and nothing was decided")
-	case c.phase != waiting && c.phase != stopped && unmet > 0:
+	case c.phase != waiting && c.phase != stopped && int(c.round) == m.run.Round && unmet > 0:
 		return fmt.Errorf("%d of its needs are not final", unmet)
 	case c.phase.active() && !attempt:
 		return fmt.Errorf("no attempt of it is")

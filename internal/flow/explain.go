@@ -48,9 +48,10 @@ func (m *Machine) explain(i int32) string {
 		return text + m.beingKilled()
 	case held:
 		return fmt.Sprintf("held: the outcome of attempt %d on node %s is unknown; resume or stop it", c.number, c.attempt.Node)
-	case stopped, failed, skipped:
-		v := m.View(int(i))
-		return fmt.Sprintf("%s: %s", v.State, v.Reason)
+	case stopped, failed:
+		return fmt.Sprintf("%s: %s", m.state(i), c.reason)
+	case skipped:
+		return m.View(int(i)).Reason
 	case succeeded:
 		text := "succeeded"
 		if c.number > 1 {

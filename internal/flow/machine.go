@@ -212,6 +212,12 @@ func (m *Machine) derive() {
 	m.final, m.active, m.failed, m.heldUp = 0, 0, 0, 0
 	m.due, m.timers = nil, nil
 	for i := range m.cells {
+		// What is left out has no row: it follows its needs, in every round.
+		if c := &m.cells[i]; c.phase == skipped && m.leftOut(int32(i)) {
+			c.phase = waiting
+		}
+	}
+	for i := range m.cells {
 		c := &m.cells[i]
 		c.unmet = 0
 		for _, need := range m.plan.needs.of(int32(i)) {
