@@ -133,3 +133,6 @@ func (f *RunFilter) Matches(r *flow.Run) bool {
 		(f.CreatedBefore.IsZero() || r.CreatedAt.Before(Time(f.CreatedBefore))) &&
 		(f.After == "" || r.ID < f.After)
 }
+
+// EventsMax is how many events a store keeps; the oldest go first.
+const EventsMax = 50_000

@@ -99,7 +99,7 @@ func (s *Store) commitEvents(events []partition.Event) {
 		e.At = store.Time(e.At)
 		s.events = append(s.events, e)
 	}
-	if len(s.events) > 2*eventsMax {
-		s.events = append([]partition.Event(nil), s.events[len(s.events)-eventsMax:]...)
+	if len(s.events) > 2*store.EventsMax {
+		s.events = append([]partition.Event(nil), s.events[len(s.events)-store.EventsMax:]...)
 	}
 }

@@ -81,7 +81,7 @@ func (s *Store) Claims(ctx context.Context) (list []store.Claimed, err error) {
 // Events is store.Reader.
 func (s *Store) Events(ctx context.Context, run flow.RunID, limit int) (list []partition.Event, err error) {
 	err = s.read(ctx, func() error {
-		kept := s.events[max(0, len(s.events)-eventsMax):]
+		kept := s.events[max(0, len(s.events)-store.EventsMax):]
 		for _, e := range slices.Backward(kept) {
 			if len(list) == store.Page(limit) {
 				break

@@ -16,9 +16,6 @@ import (
 
 var _ store.Store = (*Store)(nil)
 
-// eventsMax is how many events are kept: the oldest go first.
-const eventsMax = 100_000
-
 // Store keeps everything in maps, under one lock.
 type Store struct {
 	changes store.Changes
