@@ -96,6 +96,9 @@ func open(t *testing.T, configure ...func(*api.Config)) *fixture {
 		}
 		f.client.Close()
 		noneLeft(t)
+		if strings.Contains(f.log.String(), "connections were cut") {
+			t.Error("something did not end by itself when the server stopped")
+		}
 	}
 	t.Cleanup(f.stop)
 	return f

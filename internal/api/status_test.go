@@ -1,11 +1,13 @@
 package api_test
 
 import (
+	"context"
 	"errors"
 	"flag"
 	"go/ast"
 	"go/parser"
 	"go/token"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -19,6 +21,7 @@ import (
 	"go.yaml.in/yaml/v4"
 
 	"github.com/semel-dev/semel/internal/api"
+	"github.com/semel-dev/semel/internal/api/client"
 	"github.com/semel-dev/semel/internal/fence"
 	"github.com/semel-dev/semel/internal/flow"
 	"github.com/semel-dev/semel/internal/partition"
@@ -249,6 +252,13 @@ func TestVerify(t *testing.T) {
 	}
 	if !slices.ContainsFunc(broken.Violations, func(v api.Violation) bool { return v.Run == bad && v.Task == "extract" && v.Message != "" }) {
 		t.Errorf("violations %+v", broken.Violations)
+	}
+	dialled := client.NewDialer(func(ctx context.Context) (net.Conn, error) {
+		return (&net.Dialer{}).DialContext(ctx, "tcp", strings.TrimPrefix(f.url, "http://"))
+	})
+	defer dialled.Close()
+	if inProcess, err := dialled.Verify(t.Context()); err != nil || inProcess.Holds {
+		t.Errorf("through a dialer: %+v, %v", inProcess, err)
 	}
 	response, answer := f.call(http.MethodPost, "/api/v1/verify", "", "")
 	if response.StatusCode != http.StatusOK || !strings.Contains(answer, `"holds":false`) {

@@ -13,5 +13,6 @@ func NewDialer(dial func(context.Context) (net.Conn, error)) *Client {
 		DialContext:         func(ctx context.Context, _, _ string) (net.Conn, error) { return dial(ctx) },
 		MaxIdleConnsPerHost: 16,
 	}
-	return &Client{base: "http://localhost", http: &http.Client{Transport: transport}}
+	dialled := &http.Client{Transport: transport}
+	return &Client{base: "http://localhost", http: dialled, slow: dialled}
 }
