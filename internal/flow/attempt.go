@@ -63,7 +63,7 @@ func (m *Machine) started(in Started) {
 func (m *Machine) finished(now time.Time, in Finished) {
 	i, ok := m.current(in.Task, in.Generation)
 	if !ok {
-		m.out.Forget = append(m.out.Forget, m.ref(in.Task, in.Generation))
+		m.out.Forget = append(m.out.Forget, Ref{in.Task, in.Generation, in.Node})
 		return
 	}
 	c, o := &m.cells[i], &in.Outcome
@@ -92,19 +92,7 @@ func (m *Machine) finished(now time.Time, in Finished) {
 		m.failure(now, i)
 	}
 	m.record(c)
-	m.out.Forget = append(m.out.Forget, Ref{in.Task, in.Generation, a.Node})
-}
-
-// ref names an attempt that may be any; its node is only known for the last
-// one.
-func (m *Machine) ref(task string, g Generation) Ref {
-	r := Ref{Task: task, Generation: g}
-	if i, ok := m.plan.index[task]; ok {
-		if a := m.cells[i].attempt; a != nil && a.Generation == g {
-			r.Node = a.Node
-		}
-	}
-	return r
+	m.out.Forget = append(m.out.Forget, Ref{in.Task, in.Generation, in.Node})
 }
 
 // lost takes an attempt whose node has ended.

@@ -48,6 +48,7 @@ type Started struct {
 type Finished struct {
 	Task       string
 	Generation Generation
+	Node       fence.NodeID // that says so: it is told to forget the attempt, also if it is long overtaken
 	Outcome    Outcome
 }
 
@@ -92,8 +93,8 @@ type Out struct {
 	Work  *Work  // answer to Place: send it to that node
 	Kill  []Kill // attempts to end
 	Warn  []Warning
-	// Forget names attempts whose end this Apply recorded, or that were final
-	// already: their worker may forget them once this is committed.
+	// Forget names attempts that were reported as finished, now or long ago:
+	// whoever reported them may forget them once this is committed.
 	Forget []Ref
 }
 

@@ -107,13 +107,31 @@ func TestUnknownInputChangesNothing(t *testing.T) {
 			t.Errorf("%T%+v: %s", in, in, diff)
 		}
 	}
-	out := v.apply(Finished{Task: "nobody", Generation: 7})
-	if diff := cmp.Diff(Out{Forget: []Ref{{Task: "nobody", Generation: 7}}}, out); diff != "" {
+	out := v.apply(Finished{Task: "nobody", Generation: 7, Node: "n9"})
+	if diff := cmp.Diff(Out{Forget: []Ref{{Task: "nobody", Generation: 7, Node: "n9"}}}, out); diff != "" {
 		t.Errorf("finished of an unknown task: %s", diff)
 	}
 	if diff := cmp.Diff(before, v.m.Views()); diff != "" {
 		t.Errorf("something changed: %s", diff)
 	}
+}
+
+// TestOvertakenAttemptsAreForgottenWhereTheyWere: the end of the first attempt
+// was committed, but its worker has missed the Forget and says it again, while
+// the next attempt is elsewhere. It would say it for ever.
+func TestOvertakenAttemptsAreForgottenWhereTheyWere(t *testing.T) {
+	w := chain(1)
+	w.Tasks[0].Retry.Limit = 1
+	v := newWorld(t, w, Run{})
+	v.apply(Begin{})
+	first := Finished{Task: "t0", Generation: 1, Node: "n1", Outcome: Outcome{Result: Failed}}
+	v.place("t0")
+	v.apply(first)
+	v.apply(Place{Task: 0, Node: "n2", Epoch: 1})
+	if diff := cmp.Diff(Out{Forget: []Ref{{Task: "t0", Generation: 1, Node: "n1"}}}, v.apply(first)); diff != "" {
+		t.Errorf("said again: %s", diff)
+	}
+	v.want(map[string]string{"": "running", "t0": "dispatched"})
 }
 
 // TestUnknownResultIsAFailure: a newer worker may have a word for it that this

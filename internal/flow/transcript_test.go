@@ -256,7 +256,7 @@ func selection(words []string) Select {
 
 // finished reads: finished TASK [RESULT] [#GENERATION] [KEY=OUTPUT...]
 func (s *script) finished(words []string) Input {
-	in := Finished{Task: words[1], Generation: s.generation(words[1], ""), Outcome: Outcome{Result: Succeeded, Finished: s.world.instant()}}
+	in := Finished{Task: words[1], Generation: s.generation(words[1], ""), Node: s.world.node(words[1]), Outcome: Outcome{Result: Succeeded, Finished: s.world.instant()}}
 	for _, word := range words[2:] {
 		key, value, output := strings.Cut(word, "=")
 		switch {

@@ -235,12 +235,20 @@ func (v *world) place(task string) Out {
 
 func (v *world) generation(task string) Generation { return v.m.cells[v.index(task)].generation }
 
+// node is where a task's last attempt went.
+func (v *world) node(task string) fence.NodeID {
+	if a := v.m.cells[v.index(task)].attempt; a != nil {
+		return a.Node
+	}
+	return ""
+}
+
 func (v *world) instant() fence.Instant {
 	return fence.Instant{Wall: v.now, Boot: fence.Boot(v.now.Sub(noon))}
 }
 
 func (v *world) finish(task string, r Result) Out {
-	return v.apply(Finished{Task: task, Generation: v.generation(task), Outcome: Outcome{Result: r, Finished: v.instant()}})
+	return v.apply(Finished{Task: task, Generation: v.generation(task), Node: v.node(task), Outcome: Outcome{Result: r, Finished: v.instant()}})
 }
 
 // state of a task, or of the run if the name is empty.

@@ -308,7 +308,7 @@ func (m *Machine) reported(now time.Time, in *Reported) {
 			m.step(now, rep.Ref.Run, r, flow.Buried{Task: rep.Ref.Task, Generation: rep.Ref.Generation})
 			m.effects.to(in.Node).forget(m.owner(), rep.Ref)
 		case wire.Finished:
-			m.step(now, rep.Ref.Run, r, flow.Finished{Task: rep.Ref.Task, Generation: rep.Ref.Generation, Outcome: *rep.Outcome})
+			m.step(now, rep.Ref.Run, r, flow.Finished{Task: rep.Ref.Task, Generation: rep.Ref.Generation, Node: in.Node, Outcome: *rep.Outcome})
 		}
 	}
 }
