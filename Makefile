@@ -41,7 +41,8 @@ bench: ## What Semel costs, each figure beside its own limit
 	$(GO) test -count=1 -timeout 1h -run '^$$' -bench . ./test/bench
 
 .PHONY: lint
-lint: ## Formatting and linters; the first time builds them, about 2 minutes
+lint: ## Formatting, linters, go.mod; the first time builds the linters, about 2 minutes
+	$(GO) mod tidy -diff
 	$(TOOL) golangci-lint fmt --diff
 	$(TOOL) golangci-lint run
 	$(TOOL) golangci-lint run --build-tags faults $(FAULTY)
