@@ -145,7 +145,7 @@ func (m *Machine) succeed(i int32) {
 // reopen makes a task run ready for another attempt, at once.
 func (m *Machine) reopen(i int32) {
 	c := &m.cells[i]
-	c.cause, c.wake, c.warned = CauseNone, time.Time{}, false
+	c.cause, c.wake = CauseNone, time.Time{}
 	m.touch(i)
 	m.become(i, open)
 }
@@ -157,7 +157,7 @@ func (m *Machine) again(now time.Time, i int32, delay time.Duration) {
 		return
 	}
 	c := &m.cells[i]
-	c.cause, c.wake, c.warned = CauseNone, now.Add(delay), false
+	c.cause, c.wake = CauseNone, now.Add(delay)
 	m.touch(i)
 	m.become(i, retrying)
 	m.watch(i)

@@ -113,7 +113,6 @@ func (m *Machine) rerun(now time.Time, in Rerun) {
 		c := &m.cells[i]
 		c.phase, c.cause, c.reason = waiting, CauseNone, ""
 		c.retries, c.lost, c.finished = 0, 0, time.Time{}
-		c.warned = false
 		m.round(i)
 		m.touch(i)
 	}

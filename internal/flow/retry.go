@@ -24,9 +24,9 @@ func (r *Retry) wait(n int, run RunID, task string, g Generation) time.Duration 
 	if factor == 0 {
 		factor = 1
 	}
-	bound := delayMax
-	if r.DelayMax > 0 {
-		bound = min(bound, r.DelayMax)
+	bound := r.DelayMax
+	if bound == 0 {
+		bound = delayMax
 	}
 	delay := min(float64(r.Delay)*math.Pow(factor, float64(n-1)), float64(bound))
 	if r.Jitter > 0 {

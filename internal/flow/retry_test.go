@@ -34,8 +34,10 @@ func TestRetryWait(t *testing.T) {
 func TestRetryWaitOverflowsNowhere(t *testing.T) {
 	r := Retry{Delay: time.Hour, Backoff: 1000, Jitter: 1}
 	for _, n := range []int{10, 1000, retriesMax} {
-		if got := r.wait(n, "r", "t", 1); got < 0 || got > delayMax {
-			t.Errorf("retry %d waits %v", n, got)
+		for g := range Generation(20) { // about half of which jitter upwards
+			if got := r.wait(n, "r", "t", g); got < 0 || got > delayMax {
+				t.Errorf("retry %d waits %v", n, got)
+			}
 		}
 	}
 }

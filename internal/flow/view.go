@@ -139,10 +139,7 @@ func (m *Machine) state(i int32) TaskState {
 // attempted reports whether the state of a cell is about its last attempt, and
 // not about a later round in which there was none.
 func (m *Machine) attempted(c *cell) bool {
-	if c.attempt == nil || c.attempt.Round != int(c.round) {
-		return false
-	}
-	return c.phase != skipped
+	return c.attempt != nil && c.attempt.Round == int(c.round)
 }
 
 // outputs are those of the attempt that gave a task run its outcome.

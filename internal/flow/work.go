@@ -186,7 +186,7 @@ func (c *template) resolve(w *Work, s *param.Scope) error {
 // environment returns the variables of an attempt: parameters, then the
 // workflow's, then the task's own, which win.
 func (m *Machine) environment(c *template, s *param.Scope) ([]string, error) {
-	all := slices.Clone(m.env)
+	all := m.env // clipped: appending copies it
 	own := func(name string) bool {
 		return slices.ContainsFunc(c.env, func(v variable) bool { return v.name == name })
 	}

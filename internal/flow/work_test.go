@@ -158,3 +158,25 @@ func TestStaleOutputsAreGone(t *testing.T) {
 		t.Errorf("env %q", work.Env)
 	}
 }
+
+// TestOnlyWhatIsFinalIsSeen: a definition that was stored by an older version
+// may refer to what does not come before it. It fails, and does not run on
+// half of the truth.
+func TestOnlyWhatIsFinalIsSeen(t *testing.T) {
+	w := chain(2)
+	w.Tasks[1].Needs = nil
+	w.Tasks[1].Env = map[string]string{"A": "${{ tasks.t0.state }}"}
+	plan, err := Compile(w)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := New(plan, Run{ID: "r", State: RunQueued})
+	m.Apply(noon, Begin{})
+	m.Apply(noon, Place{Task: 0, Node: "n", Epoch: 1})
+	if out := m.Apply(noon, Place{Task: 1, Node: "n", Epoch: 1}); out.Work != nil {
+		t.Errorf("dispatched with env %q", out.Work.Env)
+	}
+	if got := m.View(1); got.State != TaskFailed || got.Cause != CauseTemplate {
+		t.Errorf("%+v", got)
+	}
+}
