@@ -45,8 +45,8 @@
 // Apply returns no error. Late and repeated input changes nothing, and names
 // the attempt in Forget if its worker is still waiting to be told. What was
 // stored after any Apply can be loaded and gone on with: the machine that Load
-// returns repeats its Ready and its Kill in the Out of its first Apply, and
-// Next is in the past until then. An expression that cannot be evaluated fails
+// returns repeats its Ready and its Kill in the Out of its first Apply, and if
+// there are any, Next is in the past until then. An expression that cannot be evaluated fails
 // its task, with cause template. Rows that contradict the plan are a bug and
 // panic.
 //

@@ -157,6 +157,23 @@ func TestBuriedAfterRunningIsLost(t *testing.T) {
 	v.want(map[string]string{"": "running", "t0": "held"})
 }
 
+// TestWarningWithoutAClock: a worker that does not say when it started is taken
+// to have started when it was dispatched.
+func TestWarningWithoutAClock(t *testing.T) {
+	w := chain(1)
+	w.Tasks[0].Timeout = Timeout{After: time.Minute, Action: TimeoutWarn}
+	v := newWorld(t, w, Run{})
+	v.apply(Begin{})
+	v.place("t0")
+	v.apply(Started{Task: "t0", Generation: 1})
+	if out := v.advance(59 * time.Second); len(out.Warn) > 0 {
+		t.Errorf("too early: %v", out.Warn)
+	}
+	if out := v.advance(time.Second); len(out.Warn) != 1 {
+		t.Errorf("warnings %v, want one", out.Warn)
+	}
+}
+
 // TestGenerationsGrowAcrossRounds: the fencing token never falls.
 func TestGenerationsGrowAcrossRounds(t *testing.T) {
 	v := newWorld(t, chain(1), Run{})

@@ -46,7 +46,7 @@ type Select struct {
 // TaskRun is the stored row of one task of one run. Most task runs have none:
 // a task run that waits, is ready, or goes through one attempt to success
 // follows from its needs and its attempts. A row is written only for what does
-// not follow. A row and the last attempt are read together: see Current.
+// not follow. A row and the last attempt are read together: see doc.go.
 type TaskRun struct {
 	Run        RunID      `json:"run"`
 	Task       string     `json:"task"`

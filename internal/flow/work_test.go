@@ -118,10 +118,11 @@ func TestEnvironmentAndSecrets(t *testing.T) {
 // in another.
 func TestWorksDoNotShareTheirEnvironment(t *testing.T) {
 	script := json.RawMessage(`{"script":"echo ${{ task.name }}"}`)
-	w := &Workflow{Name: "w", Params: []param.Def{{Name: "p", Type: param.String}}, Tasks: []Task{
+	defs := []param.Def{{Name: "p", Type: param.String}, {Name: "q", Type: param.String}, {Name: "r", Type: param.String}}
+	w := &Workflow{Name: "w", Params: defs, Tasks: []Task{
 		{Name: "a", Type: "shell", Config: script}, {Name: "b", Type: "shell", Config: script},
 	}}
-	v := newWorld(t, w, Run{Params: param.Values{"p": "1"}})
+	v := newWorld(t, w, Run{Params: param.Values{"p": "1", "q": "2", "r": "3"}})
 	v.apply(Begin{})
 	a, b := v.place("a").Work, v.place("b").Work
 	if got := a.Env[len(a.Env)-1] + " " + b.Env[len(b.Env)-1]; got != "SEMEL_EXPR_1=a SEMEL_EXPR_1=b" {
