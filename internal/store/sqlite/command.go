@@ -74,9 +74,13 @@ func scanCommand(row scanner) (c partition.Command, err error) {
 
 // Command is store.Commands.
 func (s *Store) Command(ctx context.Context, id string) (partition.Command, error) {
-	c, err := scanCommand(s.readers.row(ctx, `
-		SELECT sequence, id, key, kind, partition, run, args, digest, created_at, done_at, refused
-		FROM commands WHERE id = ?`, id))
+	var c partition.Command
+	err := s.readers.view(ctx, func(v *view) (err error) {
+		c, err = scanCommand(v.row(`
+			SELECT sequence, id, key, kind, partition, run, args, digest, created_at, done_at, refused
+			FROM commands WHERE id = ?`, id))
+		return err
+	})
 	if noRows(err) {
 		err = store.ErrNotFound
 	}

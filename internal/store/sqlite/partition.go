@@ -69,7 +69,11 @@ func scanPosition(id int, row scanner) (store.Position, error) {
 
 // Position is store.Partitions.
 func (s *Store) Position(ctx context.Context, id int) (store.Position, error) {
-	position, err := scanPosition(id, s.readers.row(ctx, `SELECT epoch, seq, owner FROM partitions WHERE id = ?`, id))
+	var position store.Position
+	err := s.readers.view(ctx, func(v *view) (err error) {
+		position, err = scanPosition(id, v.row(`SELECT epoch, seq, owner FROM partitions WHERE id = ?`, id))
+		return err
+	})
 	if noRows(err) {
 		err = store.ErrNotFound
 	}

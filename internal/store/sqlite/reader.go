@@ -6,15 +6,21 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
-	"sync"
+
+	"github.com/semel-dev/semel/internal/store"
 )
 
-// readers is the pool of connections that only read. Each method reads as of
-// one moment: one statement, or several in one transaction.
+// readers are the connections that only read. A method takes one and has all
+// it needs on it: one that held a connection and waited for a second could
+// wait for ever.
 type readers struct {
-	db *sql.DB
+	db   *sql.DB
+	idle chan *reader // as many as there may be; nil: to be opened
+}
 
-	mu         sync.Mutex
+// reader is one connection with its compiled statements.
+type reader struct {
+	conn       *sql.Conn
 	statements map[string]*sql.Stmt
 }
 
@@ -25,112 +31,126 @@ func newReaders(dsn string) (*readers, error) {
 	}
 	n := max(2, runtime.GOMAXPROCS(0)) // a long listing leaves room for a short look
 	db.SetMaxOpenConns(n)
-	db.SetMaxIdleConns(n)
-	return &readers{db: db, statements: map[string]*sql.Stmt{}}, nil
+	r := &readers{db: db, idle: make(chan *reader, n)}
+	for range n {
+		r.idle <- nil
+	}
+	return r, nil
 }
 
+// close waits for reads in flight.
 func (r *readers) close() error {
-	r.mu.Lock()
-	defer r.mu.Unlock()
 	var errs []error
-	for _, s := range r.statements {
-		errs = append(errs, s.Close())
+	for range cap(r.idle) {
+		if c := <-r.idle; c != nil {
+			errs = append(errs, c.close())
+		}
 	}
 	return errors.Join(append(errs, r.db.Close())...)
 }
 
-// prepare returns the statement for a query, which is compiled once for each
-// connection.
-func (r *readers) prepare(ctx context.Context, query string) (*sql.Stmt, error) {
-	r.mu.Lock()
-	s := r.statements[query]
-	r.mu.Unlock()
-	if s != nil {
-		return s, nil
+func (r *reader) close() error {
+	var errs []error
+	for _, s := range r.statements {
+		errs = append(errs, s.Close())
 	}
-	s, err := r.db.PrepareContext(ctx, query)
-	if err != nil {
-		return nil, translate(err)
-	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if first := r.statements[query]; first != nil {
-		return first, s.Close()
-	}
-	r.statements[query] = s
-	return s, nil
-}
-
-// row runs a query for one row. Its error comes with Scan.
-func (r *readers) row(ctx context.Context, query string, args ...any) scanner {
-	s, err := r.prepare(ctx, query)
-	if err != nil {
-		return failed{err}
-	}
-	return s.QueryRowContext(ctx, args...)
-}
-
-// list runs a query and calls scan for each row.
-func (r *readers) list(ctx context.Context, scan func(scanner) error, query string, args ...any) error {
-	s, err := r.prepare(ctx, query)
-	if err != nil {
-		return err
-	}
-	rows, err := s.QueryContext(ctx, args...)
-	if err != nil {
-		return translate(err)
-	}
-	return scanAll(rows, scan)
+	return errors.Join(append(errs, r.conn.Close())...)
 }
 
 // view runs f on the store as of one moment.
-func (r *readers) view(ctx context.Context, f func(*view) error) error {
-	tx, err := r.db.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
-	if err != nil {
-		return translate(err)
+func (r *readers) view(ctx context.Context, f func(*view) error) (err error) {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
 	}
-	err = f(&view{ctx: ctx, readers: r, tx: tx})
-	// There is nothing to keep, and nothing to lose if the end fails.
-	_ = tx.Rollback()
+	var c *reader
+	select {
+	case c = <-r.idle:
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	defer func() { r.idle <- c }()
+	if c == nil {
+		conn, err := r.db.Conn(ctx)
+		if err != nil {
+			return translate(err)
+		}
+		c = &reader{conn: conn, statements: map[string]*sql.Stmt{}}
+	}
+	v := &view{ctx: ctx, reader: c}
+	if err = v.exec(ctx, `BEGIN`); err == nil {
+		err = f(v)
+		// There is nothing to keep.
+		err = errors.Join(err, v.exec(context.WithoutCancel(ctx), `ROLLBACK`))
+	}
+	if err != nil && !noRows(err) && !errors.Is(err, store.ErrNotFound) {
+		// A connection that was broken off is not used again. What it was asked
+		// has its error already.
+		_ = c.close()
+		c = nil
+	}
 	return err
 }
 
 // view is the store as of one moment.
 type view struct {
-	ctx     context.Context
-	readers *readers
-	tx      *sql.Tx
+	ctx    context.Context
+	reader *reader
 }
 
-func (v *view) row(query string, args ...any) scanner {
-	s, err := v.readers.prepare(v.ctx, query)
-	if err != nil {
-		return failed{err}
-	}
-	return v.tx.StmtContext(v.ctx, s).QueryRowContext(v.ctx, args...)
-}
-
-func (v *view) list(scan func(scanner) error, query string, args ...any) error {
-	s, err := v.readers.prepare(v.ctx, query)
+func (v *view) exec(ctx context.Context, query string) error {
+	s, err := v.prepare(query)
 	if err != nil {
 		return err
 	}
-	rows, err := v.tx.StmtContext(v.ctx, s).QueryContext(v.ctx, args...)
-	if err != nil {
-		return translate(err)
-	}
-	return scanAll(rows, scan)
+	_, err = s.ExecContext(ctx)
+	return err
 }
 
-// scanAll closes rows.
-func scanAll(rows *sql.Rows, scan func(scanner) error) error {
+// row runs a query for one row. Its error comes with Scan.
+func (v *view) row(query string, args ...any) scanner {
+	s, err := v.prepare(query)
+	if err != nil {
+		return failed{err}
+	}
+	return s.QueryRowContext(v.ctx, args...)
+}
+
+// list runs a query and calls scan for each row.
+func (v *view) list(scan func(scanner) error, query string, args ...any) error {
+	s, err := v.prepare(query)
+	if err != nil {
+		return err
+	}
+	rows, err := s.QueryContext(v.ctx, args...)
+	if err != nil {
+		return err
+	}
 	defer rows.Close()
 	for rows.Next() {
 		if err := scan(rows); err != nil {
 			return err
 		}
 	}
-	return translate(rows.Err())
+	return rows.Err()
+}
+
+// prepare returns the statement for a query, which is compiled once: there are
+// few different ones.
+func (v *view) prepare(query string) (*sql.Stmt, error) {
+	if s := v.reader.statements[query]; s != nil {
+		return s, nil
+	}
+	s, err := v.reader.conn.PrepareContext(v.ctx, query)
+	if err != nil {
+		return nil, err
+	}
+	v.reader.statements[query] = s
+	return s, nil
+}
+
+// list reads the rows of one query.
+func (r *readers) list(ctx context.Context, scan func(scanner) error, query string, args ...any) error {
+	return r.view(ctx, func(v *view) error { return v.list(scan, query, args...) })
 }
 
 // scanner is a row.

@@ -57,10 +57,14 @@ func scanDefinition(row scanner) (d store.Definition, err error) {
 
 // Workflow is store.Workflows.
 func (s *Store) Workflow(ctx context.Context, name string, version int) (store.Definition, error) {
-	d, err := scanDefinition(s.readers.row(ctx, `
-		SELECT version, digest, created_at, model, source FROM workflows
-		WHERE name = ?1 AND (?2 = 0 OR version = ?2)
-		ORDER BY version DESC LIMIT 1`, name, version))
+	var d store.Definition
+	err := s.readers.view(ctx, func(v *view) (err error) {
+		d, err = scanDefinition(v.row(`
+			SELECT version, digest, created_at, model, source FROM workflows
+			WHERE name = ?1 AND (?2 = 0 OR version = ?2)
+			ORDER BY version DESC LIMIT 1`, name, version))
+		return err
+	})
 	if noRows(err) {
 		return store.Definition{}, store.MissingWorkflow(name, version)
 	}
