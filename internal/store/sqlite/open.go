@@ -169,7 +169,7 @@ func check(ctx context.Context, db *sql.DB) error {
 		return nil
 	}
 	var found string
-	if err := db.QueryRowContext(ctx, `SELECT quick_check FROM pragma_quick_check(1)`).Scan(&found); err != nil {
+	if err := db.QueryRowContext(ctx, `PRAGMA quick_check(1)`).Scan(&found); err != nil {
 		return err
 	}
 	if found != "ok" {
