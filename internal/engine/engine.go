@@ -19,6 +19,7 @@ import (
 	"github.com/semel-dev/semel/internal/api/client"
 	"github.com/semel-dev/semel/internal/fence"
 	"github.com/semel-dev/semel/internal/master"
+	"github.com/semel-dev/semel/internal/store"
 	"github.com/semel-dev/semel/internal/store/sqlite"
 	"github.com/semel-dev/semel/internal/wire"
 	"github.com/semel-dev/semel/internal/wire/stream"
@@ -144,6 +145,9 @@ func (e *Engine) wire() (err error) {
 
 // Client speaks to this engine without a port.
 func (e *Engine) Client() *client.Client { return e.client }
+
+// Store is the engine's store, for those who measure it or look into it.
+func (e *Engine) Store() store.Store { return e.store }
 
 // Address is where the engine listens; empty without a port.
 func (e *Engine) Address() string {

@@ -169,16 +169,7 @@ func (o *owner) commands(ctx context.Context, inputs []partition.Input) ([]parti
 			inputs, brought = nil, map[flow.RunID]bool{}
 		}
 		if !o.machine.Has(c.Run) {
-			if c.Kind != partition.KindStart {
-				if _, err = o.apply(ctx, inputs); err != nil {
-					return nil, err
-				}
-				inputs = nil
-				if err = o.committer.flush(ctx); err != nil {
-					return nil, err
-				}
-			}
-			if in.Run, err = o.plans.load(ctx, c.Run); err != nil {
+			if inputs, err = o.bring(ctx, &in, inputs); err != nil {
 				return nil, fmt.Errorf("load run %s for its %s: %w", c.Run, c.Kind, err)
 			}
 			brought[c.Run] = true
@@ -187,4 +178,21 @@ func (o *owner) commands(ctx context.Context, inputs []partition.Input) ([]parti
 		o.seen = c.Sequence
 	}
 	return inputs, nil
+}
+
+// bring adds the run to a command on one that is not in memory. One that is
+// only to start has nothing ahead of the store.
+func (o *owner) bring(ctx context.Context, in *partition.Submitted, inputs []partition.Input) (_ []partition.Input, err error) {
+	if in.Command.Kind == partition.KindStart {
+		in.Run, err = o.plans.queued(ctx, in.Command.Run)
+		return inputs, err
+	}
+	if _, err = o.apply(ctx, inputs); err != nil {
+		return nil, err
+	}
+	if err = o.committer.flush(ctx); err != nil {
+		return nil, err
+	}
+	in.Run, err = o.plans.load(ctx, in.Command.Run)
+	return nil, err
 }

@@ -28,6 +28,21 @@ type planID struct {
 
 func newPlans(s store.Store) *plans { return &plans{store: s, byID: map[planID]*flow.Plan{}} }
 
+// queued reads a run that nothing has happened to yet, with its definition.
+func (p *plans) queued(ctx context.Context, id flow.RunID) (*partition.Loaded, error) {
+	run, err := p.store.Run(ctx, id)
+	if errors.Is(err, store.ErrNotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	if run.State != flow.RunQueued {
+		return p.load(ctx, id)
+	}
+	return p.complete(ctx, &store.RunSnapshot{Run: run})
+}
+
 // load reads a run with its definition.
 func (p *plans) load(ctx context.Context, id flow.RunID) (*partition.Loaded, error) {
 	snapshot, err := p.store.LoadRun(ctx, id)

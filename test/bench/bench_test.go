@@ -5,7 +5,6 @@ package bench
 import (
 	"context"
 	"fmt"
-	"io"
 	"log/slog"
 	"os/exec"
 	"runtime"
@@ -23,14 +22,21 @@ import (
 // benchmark ends.
 func embedded(b *testing.B, cfg engine.Config) *engine.Engine {
 	b.Helper()
-	cfg.Log = slog.New(slog.NewTextHandler(io.Discard, nil))
+	e, start := stopped(b, cfg)
+	start()
+	return e
+}
+
+// stopped is an engine that runs from start until the benchmark ends.
+func stopped(b *testing.B, cfg engine.Config) (_ *engine.Engine, start func()) {
+	b.Helper()
+	cfg.Log = slog.New(slog.DiscardHandler)
 	e, err := engine.Open(b.Context(), cfg)
 	if err != nil {
 		b.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(b.Context())
 	done := make(chan error, 1)
-	go func() { done <- e.Run(ctx) }()
 	b.Cleanup(func() {
 		cancel()
 		if err := <-done; err != nil {
@@ -40,7 +46,7 @@ func embedded(b *testing.B, cfg engine.Config) *engine.Engine {
 			b.Error(err)
 		}
 	})
-	return e
+	return e, func() { go func() { done <- e.Run(ctx) }() }
 }
 
 // finish starts a source and waits for the end of the run. It returns how long
