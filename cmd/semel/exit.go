@@ -95,7 +95,14 @@ func codeOf(err error) int {
 		return exitInterrupted
 	}
 	var problem *client.Problem
-	if errors.As(err, &problem) && problem.Status >= 400 && problem.Status < 500 && problem.Status != http.StatusTooManyRequests {
+	if !errors.As(err, &problem) {
+		return exitFailed
+	}
+	switch problem.Status {
+	case http.StatusConflict, http.StatusTooManyRequests: // the same words may be right at another time
+		return exitFailed
+	}
+	if problem.Status >= 400 && problem.Status < 500 {
 		return exitBad
 	}
 	return exitFailed

@@ -68,6 +68,7 @@ func (t *terminal) control(parameters string, final rune) {
 				t.rows = t.rows[:t.row+1]
 			}
 		}
+	case 'm': // colour
 	case 'h', 'l':
 		t.hidden = final == 'l'
 	default:

@@ -2,7 +2,10 @@ package main
 
 import (
 	"bufio"
+	"bytes"
+	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -10,6 +13,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 )
@@ -24,6 +28,11 @@ func TestMain(m *testing.M) {
 //	serve ARGS...                starts a server, and points SEMEL_SERVER at it
 //	unserve                      ends that server, not its runner
 //	setenv NAME                  sets a variable to the last stdout, trimmed
+//	json PATH VALUE              wants a value in the JSON of the last stdout;
+//	                             "absent" wants none
+//	terminal SIZE PROGRAM ARGS   runs it in a terminal, see inTerminal
+//	await FIFO                   waits for a line that a task writes there
+//	tell FIFO                    writes a line that a task waits for
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:                 filepath.Join("testdata", "script"),
@@ -39,10 +48,14 @@ func TestScripts(t *testing.T) {
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"exits":   exits,
-			"serve":   serve,
-			"unserve": unserve,
-			"setenv":  setenv,
+			"exits":    exits,
+			"serve":    serve,
+			"unserve":  unserve,
+			"setenv":   setenv,
+			"json":     jsonValue,
+			"terminal": inTerminal,
+			"await":    await,
+			"tell":     tell,
 		},
 	})
 }
@@ -73,6 +86,47 @@ func setenv(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Setenv(args[0], strings.TrimSpace(ts.ReadFile("stdout")))
 }
 
+func jsonValue(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: json PATH VALUE")
+	}
+	var value any
+	text := ts.ReadFile("stdout")
+	if err := json.Unmarshal([]byte(text), &value); err != nil {
+		ts.Fatalf("%v in %q", err, text)
+	}
+	got := "absent"
+	if found, ok := lookUp(value, strings.Split(args[0], ".")); ok {
+		got = fmt.Sprint(found)
+	}
+	if got != args[1] {
+		ts.Fatalf("%s is %s, want %s", args[0], got, args[1])
+	}
+}
+
+// lookUp follows names and indices.
+func lookUp(value any, path []string) (any, bool) {
+	for _, step := range path {
+		switch v := value.(type) {
+		case map[string]any:
+			inner, ok := v[step]
+			if !ok {
+				return nil, false
+			}
+			value = inner
+		case []any:
+			i, err := strconv.Atoi(step)
+			if err != nil || i < 0 || i >= len(v) {
+				return nil, false
+			}
+			value = v[i]
+		default:
+			return nil, false
+		}
+	}
+	return value, true
+}
+
 type serverKey struct{}
 
 // served is the server of a script.
@@ -85,11 +139,11 @@ func serve(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || s.cmd != nil {
 		ts.Fatalf("usage: serve ARGS..., one at a time")
 	}
-	program := filepath.Join(strings.Split(ts.Getenv("PATH"), string(os.PathListSeparator))[0], "semel")
-	cmd := exec.Command(program, append([]string{"standalone", "--listen", "127.0.0.1:0"}, args...)...)
+	cmd := exec.Command(scriptProgram(ts, "semel"), append([]string{"standalone", "--listen", "127.0.0.1:0"}, args...)...)
 	cmd.Dir = ts.MkAbs(".")
 	cmd.Env = []string{"HOME=" + ts.Getenv("HOME"), "PATH=" + ts.Getenv("PATH"), "TMPDIR=" + ts.Getenv("TMPDIR")}
-	cmd.Stderr = os.Stderr
+	log := &bytes.Buffer{}
+	cmd.Stderr = log
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	stdout, err := cmd.StdoutPipe()
 	ts.Check(err)
@@ -99,6 +153,7 @@ func serve(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Defer(func() {
 		s.end()
 		killRunners(work)
+		ts.Logf("the server said:\n%s", log)
 	})
 	line, err := bufio.NewReader(stdout).ReadString('\n')
 	_, url, found := strings.Cut(strings.TrimSpace(line), "listening on ")
@@ -107,6 +162,11 @@ func serve(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	ts.Setenv("SEMEL_SERVER", url)
 	ts.Setenv("SERVER_ADDRESS", strings.TrimPrefix(url, "http://"))
+}
+
+// scriptProgram finds a program as the script would: testscript puts ours first.
+func scriptProgram(ts *testscript.TestScript, name string) string {
+	return filepath.Join(strings.Split(ts.Getenv("PATH"), string(os.PathListSeparator))[0], name)
 }
 
 // end asks the server to end and waits for it.
@@ -125,6 +185,38 @@ func unserve(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Fatalf("usage: unserve, after serve")
 	}
 	s.end()
+}
+
+// awaitMax bounds the time that a failed script takes.
+const awaitMax = 30 * time.Second
+
+func await(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: await FIFO")
+	}
+	fifo := openFIFO(ts, args[0])
+	defer fifo.Close()
+	ts.Check(fifo.SetReadDeadline(time.Now().Add(awaitMax)))
+	if _, err := bufio.NewReader(fifo).ReadString('\n'); err != nil {
+		ts.Fatalf("nobody wrote to %s: %v", args[0], err)
+	}
+}
+
+func tell(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: tell FIFO")
+	}
+	fifo := openFIFO(ts, args[0])
+	ts.Defer(func() { _ = fifo.Close() }) // not before somebody has read it
+	_, err := fifo.WriteString("go\n")
+	ts.Check(err)
+}
+
+// openFIFO opens both directions, so that it never waits for the other side.
+func openFIFO(ts *testscript.TestScript, name string) *os.File {
+	fifo, err := os.OpenFile(ts.MkAbs(name), os.O_RDWR|syscall.O_NONBLOCK, 0)
+	ts.Check(err)
+	return fifo
 }
 
 // killRunners ends what a server leaves behind on purpose: the runners of data

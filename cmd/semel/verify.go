@@ -2,11 +2,18 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
 
 	"github.com/spf13/cobra"
 
 	"github.com/semel-dev/semel/internal/api"
+	"github.com/semel-dev/semel/internal/flow"
+	"github.com/semel-dev/semel/internal/store"
+	"github.com/semel-dev/semel/internal/store/sqlite"
 )
 
 func (a *app) verifyCommand() *cobra.Command {
@@ -50,6 +57,9 @@ named.`,
 }
 
 func (a *app) verified(ctx context.Context, r *remote, data string) (api.Verification, error) {
+	if data != "" {
+		return verifyDir(ctx, data)
+	}
 	c, err := r.connect()
 	if err != nil {
 		return api.Verification{}, err
@@ -58,26 +68,59 @@ func (a *app) verified(ctx context.Context, r *remote, data string) (api.Verific
 	return c.Verify(ctx)
 }
 
+// verifyDir checks the store of a directory. It is opened as a server would, so
+// that no server can start meanwhile.
+func verifyDir(ctx context.Context, data string) (_ api.Verification, err error) {
+	path := filepath.Join(data, "semel.db")
+	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+		return api.Verification{}, badf("there is no store in %s: name the --data directory of a server or a run", data)
+	}
+	s, err := sqlite.Open(ctx, sqlite.Config{Path: path})
+	if errors.Is(err, store.ErrInUse) {
+		return api.Verification{}, badf("a server uses %s now: check it with `semel verify --server URL`", data)
+	}
+	if err != nil {
+		return api.Verification{}, bad(err)
+	}
+	defer func() { err = errors.Join(err, s.Close()) }()
+	return api.Verify(ctx, s)
+}
+
 func (a *app) showVerification(v *api.Verification) []string {
 	st := a.styleOf(a.out)
 	checked := fmt.Sprintf("%s with %s checked", count(v.Runs, "run"), count(v.Attempts, "attempt"))
 	var lines []string
-	for _, u := range v.Unproven {
-		lines = append(lines, "not proven: "+oneLine(u))
+	switch {
+	case !v.Holds:
+		lines = append(lines, st.task(flow.TaskFailed, "the ledger does not hold")+": "+checked+", "+count(len(v.Violations)+v.More, "violation"))
+	case v.Runs == 0:
+		lines = append(lines, "the ledger is empty: nothing was checked")
+	default:
+		lines = append(lines, st.task(flow.TaskSucceeded, "the ledger holds")+": "+checked)
 	}
-	if v.Holds {
-		return append(lines, st.paint(taskColor("succeeded"), "the ledger holds")+": "+checked)
+	for i := range v.Violations {
+		lines = append(lines, "  "+violation(&v.Violations[i]))
 	}
-	lines = append(lines, st.paint(taskColor("failed"), "the ledger does not hold")+": "+checked+", "+count(len(v.Violations), "violation"))
-	for _, violation := range v.Violations {
-		line := "  " + violation.Promise
-		if violation.Run != "" {
-			line += " run " + oneLine(string(violation.Run))
-		}
-		if violation.Task != "" {
-			line += " task " + oneLine(violation.Task)
-		}
-		lines = append(lines, line+": "+oneLine(violation.Message))
+	for _, sentence := range v.Unproven {
+		lines = append(lines, "  not proven: "+oneLine(sentence))
+	}
+	if v.More > 0 {
+		lines = append(lines, fmt.Sprintf("  and %d more", v.More))
 	}
 	return lines
+}
+
+// violation is one line: the promise, where, and what.
+func violation(v *api.Violation) string {
+	line := v.Promise
+	if v.Run != "" {
+		line += " run " + oneLine(string(v.Run))
+	}
+	if v.Task != "" {
+		line += " task " + oneLine(v.Task)
+	}
+	if v.Generation != 0 {
+		line += fmt.Sprintf(" generation %d", v.Generation)
+	}
+	return line + ": " + oneLine(v.Message)
 }
