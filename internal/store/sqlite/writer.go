@@ -28,6 +28,7 @@ type writer struct {
 	keys       map[flow.RunID]int64 // of runs, see tx.key
 	ready      chan struct{}        // of capacity one: there is something to do
 	ended      chan struct{}
+	committed  atomic.Int64 // transactions
 
 	mu     sync.Mutex
 	queue  []*job
@@ -182,6 +183,7 @@ func (w *writer) commit(group []*job) (again []*job) {
 		return answer(written, translateCommit(err))
 	}
 	fault.Point("sqlite.commit.after")
+	w.committed.Add(1)
 	return answer(written, nil)
 }
 
