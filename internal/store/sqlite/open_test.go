@@ -232,6 +232,43 @@ func TestFull(t *testing.T) {
 	}
 }
 
+// With a full disk the outcome of a COMMIT is known: the page that makes the
+// transaction count was not written.
+func TestTranslateCommit(t *testing.T) {
+	s := openHere(t, Config{})
+	err := s.writer.write(t.Context(), func(tx *tx) error {
+		if err := tx.row(`PRAGMA max_page_count = 1`).Scan(new(int)); err != nil {
+			return err
+		}
+		_, err := tx.exec(`INSERT INTO health (id, checked) SELECT 1, zeroblob(1000000) ON CONFLICT DO UPDATE SET checked = excluded.checked`)
+		if got := translateCommit(err); !errors.Is(got, store.ErrFull) || errors.Is(got, store.ErrUnknown) {
+			t.Errorf("full: %v", got)
+		}
+		return err
+	})
+	if !errors.Is(err, store.ErrFull) {
+		t.Errorf("full: %v", err)
+	}
+	if got := translateCommit(errors.New("the disk was pulled out")); !errors.Is(got, store.ErrUnknown) {
+		t.Errorf("any other error: %v", got)
+	}
+}
+
+// What SQLite calls full is an fsync for each transaction.
+func TestSync(t *testing.T) {
+	for level, want := range map[Sync]int{"": 2, SyncFull: 2, SyncNormal: 1, SyncOff: 0} {
+		s := openHere(t, Config{Sync: level})
+		var got int
+		var mode string
+		err := s.writer.write(t.Context(), func(tx *tx) error {
+			return errors.Join(tx.row(`PRAGMA synchronous`).Scan(&got), tx.row(`PRAGMA journal_mode`).Scan(&mode))
+		})
+		if err != nil || got != want || mode != "wal" {
+			t.Errorf("level %q: synchronous %d, journal mode %s, %v, want %d", level, got, mode, err, want)
+		}
+	}
+}
+
 // tamper changes a file behind the store's back, and leaves no WAL.
 func tamper(t *testing.T, path, query string) {
 	t.Helper()

@@ -154,6 +154,80 @@ func TestWriter_TransactionLost(t *testing.T) {
 	}
 }
 
+// A run that was rolled back is not there for who comes later, even if the
+// rest of its group was committed.
+func TestWriter_ForgetsRunsOfAFailedWrite(t *testing.T) {
+	s := openHere(t, Config{})
+	letGo := hold(s)
+	defer letGo()
+	var group sync.WaitGroup
+	group.Go(func() {
+		err := s.writer.write(t.Context(), func(tx *tx) error {
+			return errors.Join(tx.putRun(&flow.Run{ID: "gone"}), errors.New("bad"))
+		})
+		if err == nil {
+			t.Error("a write that failed was told as done")
+		}
+	})
+	queued(s, 1)
+	group.Go(func() {
+		if err := s.writer.write(t.Context(), func(tx *tx) error { return tx.putRun(&flow.Run{ID: "stays"}) }); err != nil {
+			t.Error(err)
+		}
+	})
+	queued(s, 2)
+	letGo()
+	group.Wait()
+	for id, want := range map[flow.RunID]error{"gone": store.ErrNotFound, "stays": nil} {
+		err := s.writer.write(t.Context(), func(tx *tx) error { return tx.putTaskRun(&flow.TaskRun{Run: id, Task: "t"}) })
+		if !errors.Is(err, want) {
+			t.Errorf("task run of %s: %v, want %v", id, err, want)
+		}
+	}
+}
+
+// A COMMIT that fails leaves the outcome open for all of the group, and the
+// writer ready for the next.
+func TestWriter_CommitFails(t *testing.T) {
+	s := openHere(t, Config{})
+	// A check that comes with the COMMIT.
+	if _, err := s.writer.conn.ExecContext(t.Context(), `PRAGMA foreign_keys = on`); err != nil {
+		t.Fatal(err)
+	}
+	letGo := hold(s)
+	defer letGo()
+	errs := make([]error, 4)
+	var group sync.WaitGroup
+	for i := range errs {
+		group.Go(func() {
+			errs[i] = s.writer.write(t.Context(), func(tx *tx) error {
+				if i > 0 {
+					return putNode(tx, fmt.Sprint(i))
+				}
+				if _, err := tx.exec(`PRAGMA defer_foreign_keys = on`); err != nil {
+					return err
+				}
+				tx.w.keys["nobody's"] = 99
+				return tx.putTaskRun(&flow.TaskRun{Run: "nobody's", Task: "t"})
+			})
+		})
+	}
+	queued(s, len(errs))
+	letGo()
+	group.Wait()
+	for i, err := range errs {
+		if !errors.Is(err, store.ErrUnknown) {
+			t.Errorf("write %d: %v, want unknown", i, err)
+		}
+	}
+	if got := nodes(t, s); len(got) != 0 {
+		t.Errorf("a COMMIT that failed left %v", got)
+	}
+	if err := s.writer.write(t.Context(), func(tx *tx) error { return putNode(tx, "next") }); err != nil {
+		t.Errorf("the next write: %v", err)
+	}
+}
+
 // A write that waits and is given up never happens; one that was begun is told
 // truthfully.
 func TestWriter_Cancel(t *testing.T) {

@@ -60,9 +60,13 @@ func testClaim(t *testing.T, w world) {
 		same(t, "position "+c.name, w.position(1), position)
 		w.committed(partition.Batch{Partition: 1, Events: []partition.Event{{At: start, Cause: "x"}}})
 	}
+	end("live", fence.Left)()
+	if _, err := w.Claim(ctx, 1, "live", start); !errors.Is(err, store.ErrFenced) {
+		t.Errorf("claim of a free partition by a node that has ended: %v", err)
+	}
 	// An owner that was never registered cannot have ended.
 	w.claimed(0, "stranger")
-	if _, err := w.Claim(ctx, 0, "live", start); !errors.Is(err, store.ErrFenced) {
+	if _, err := w.Claim(ctx, 0, "other", start); !errors.Is(err, store.ErrFenced) {
 		t.Errorf("claim from an owner that was never registered: %v", err)
 	}
 	claim := func(p int, epoch flow.Epoch, owner fence.NodeID) store.Claimed {
