@@ -135,4 +135,4 @@ func (f *RunFilter) Matches(r *flow.Run) bool {
 }
 
 // EventsMax is how many events a store keeps; the oldest go first.
-const EventsMax = 50_000
+const EventsMax = 10_000
