@@ -97,38 +97,51 @@ func (snapshotFunc) note(string)                                 {}
 func (snapshotFunc) end()                                        {}
 
 // follow shows a run until it is final, and returns its last snapshot. Where a
-// server goes away it waits for it to come back. After each snapshot,
-// check, if there is one, may end the watching with an error.
-func follow(ctx context.Context, c *client.Client, run flow.RunID, w watcher, check func() error) (*api.Snapshot, error) {
+// server goes away it waits for it to come back. After each snapshot, check, if
+// there is one, may end the watching with an error. The end may come through
+// final, too, if that is not nil: snapshots are rare, and the end is prompt.
+func follow(ctx context.Context, c *client.Client, run flow.RunID, w watcher, check func() error, final <-chan *api.Snapshot) (*api.Snapshot, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	snapshots := make(chan *api.Snapshot)
-	failed := make(chan error, 1)
-	go func() { failed <- watch(ctx, c, run, w, snapshots) }()
+	watched := make(chan error, 1)
+	go func() { watched <- watch(ctx, c, run, w, snapshots) }()
 	ticker := time.NewTicker(redrawEvery)
 	defer ticker.Stop()
 	var last *api.Snapshot
-	var fault error // the first; then only the end is awaited
-	fail := func(err error) {
-		if err != nil && fault == nil {
-			fault = err
+	var fault error // the first; then only the end of the watching is awaited
+	over := false
+	end := func(err error) {
+		if !over {
+			fault, over = err, true
 			cancel()
 		}
 	}
 	for {
+		var err error
 		select {
-		case last = <-snapshots:
-			fail(w.update(last, time.Now()))
-			if check != nil {
-				fail(check())
+		case s := <-snapshots:
+			if over {
+				continue // it is older than the end
 			}
+			last = s
+			if err = w.update(s, time.Now()); err == nil && check != nil {
+				err = check()
+			}
+		case last = <-final:
+			end(w.update(last, time.Now()))
 		case now := <-ticker.C:
-			fail(w.tick(now))
-		case err := <-failed:
-			if fault == nil {
+			if !over {
+				err = w.tick(now)
+			}
+		case err = <-watched:
+			if !over {
 				fault = err
 			}
 			return last, fault
+		}
+		if err != nil {
+			end(err)
 		}
 	}
 }
@@ -195,7 +208,7 @@ func (a *app) watchToEnd(ctx context.Context, c *client.Client, run api.Run, qui
 		return nil, err
 	}
 	w := a.watcherOf(a.out, v, quiet)
-	_, err = follow(ctx, c, run.ID, w, nil)
+	_, err = follow(ctx, c, run.ID, w, nil, nil)
 	w.end()
 	if err != nil {
 		return nil, err

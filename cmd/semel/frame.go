@@ -72,7 +72,7 @@ func (v *view) rows(width, room int, now time.Time, st style, beat int) []string
 		if indent {
 			level = v.levels[i]
 		}
-		lines = append(lines, row(&v.tasks[i], level, columns, now, st, beat))
+		lines = append(lines, v.row(i, level, columns, now, st, beat))
 	}
 	if rest != nil {
 		lines = append(lines, st.dim("  and ")+rest.words(st))
@@ -163,14 +163,19 @@ func (v *view) columns(shown []int, width int, indent bool) columns {
 func indentOf(level int) int { return 2 * min(level, indentMax) }
 
 // row is one task run: glyph, name, time, and what there is to say about it.
-func row(t *api.TaskSnapshot, level int, c columns, now time.Time, st style, beat int) string {
+func (v *view) row(task, level int, c columns, now time.Time, st style, beat int) string {
+	t := &v.tasks[task]
 	name := pad(fit(strings.Repeat(" ", indentOf(level))+oneLine(t.Name), c.name), c.name)
 	var took string
 	if t.State.Final() || t.State == flow.TaskRunning {
 		took = between(t.StartedAt, t.FinishedAt, now)
 	}
 	line := fmt.Sprintf("%s %s  %s", st.task(t.State, st.glyph(t.State, beat)), name, st.dim(padLeft(took, spanCells)))
-	if said := remark(t); said != "" && c.reason > 0 {
+	said := remark(t)
+	if said == "" && t.State == flow.TaskWaiting {
+		said = v.awaited(task)
+	}
+	if said != "" && c.reason > 0 {
 		line += "  " + st.remark(t.State, fit(said, c.reason))
 	}
 	return strings.TrimRight(line, " ")
@@ -197,6 +202,28 @@ func remark(t *api.TaskSnapshot) string {
 		return head
 	}
 	return head + ": " + reason
+}
+
+// awaited names what a waiting task waits for, as far as that is other tasks.
+func (v *view) awaited(task int) string {
+	const most = 3
+	var names []string
+	open := 0
+	for _, need := range v.needs[task] {
+		if v.tasks[need].State.Final() {
+			continue
+		}
+		if open++; open <= most {
+			names = append(names, oneLine(v.tasks[need].Name))
+		}
+	}
+	switch {
+	case open == 0:
+		return ""
+	case open > most:
+		names = append(names, fmt.Sprintf("%d more", open-most))
+	}
+	return "waiting for " + strings.Join(names, ", ")
 }
 
 // foot is the bar with the counts.

@@ -39,7 +39,7 @@ func pipeline() *view {
 	v.update(&api.Snapshot{
 		Run: api.Run{ID: "019aa4c0-1f2e-7a4b-9c3d-5e6f708192a3", Workflow: "daily-sales", Version: 3, State: flow.RunRunning, StartedAt: ago(95 * time.Second)},
 		Tasks: []api.TaskSnapshot{
-			{Name: "report", State: flow.TaskWaiting, Reason: "waiting for by-region and by-day"},
+			{Name: "report", State: flow.TaskWaiting},
 			{Name: "fetch", State: flow.TaskSucceeded, Attempt: 1, StartedAt: ago(95 * time.Second), FinishedAt: ago(94600 * time.Millisecond)},
 			{Name: "clean", State: flow.TaskSucceeded, Attempt: 2, StartedAt: ago(90 * time.Second), FinishedAt: ago(60 * time.Second)},
 			{Name: "by-region", State: flow.TaskRunning, Attempt: 1, StartedAt: ago(61500 * time.Millisecond)},

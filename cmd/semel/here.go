@@ -159,11 +159,23 @@ func (h *here) hint(run flow.RunID, when string) {
 // the run, the second kills it.
 func (h *here) stay(ctx context.Context, c *client.Client, run flow.RunID, signals <-chan os.Signal, kill context.CancelCauseFunc) error {
 	over := make(chan struct{})
+	final := make(chan *api.Snapshot, 1)
 	group, ctx := errgroup.WithContext(ctx)
+	waiting, stopWaiting := context.WithCancel(ctx)
 	group.Go(func() error {
 		defer close(over)
-		_, err := follow(ctx, c, run, h.watcher, func() error { return h.checkHeld(ctx, c, run) })
+		defer stopWaiting()
+		_, err := follow(ctx, c, run, h.watcher, func() error { return h.checkHeld(ctx, c, run) }, final)
 		return err
+	})
+	group.Go(func() error {
+		if len(h.view.tasks) > promptMax {
+			return nil
+		}
+		if detail, err := c.Wait(waiting, run); err == nil {
+			final <- snapshotOf(&detail)
+		}
+		return nil // whatever is wrong, watching meets it, too
 	})
 	group.Go(func() error {
 		select {
@@ -171,7 +183,7 @@ func (h *here) stay(ctx context.Context, c *client.Client, run flow.RunID, signa
 			return nil
 		case s := <-signals:
 			h.watcher.note("stopping the run and waiting for its tasks to end; once more kills them")
-			if _, err := c.Stop(ctx, run, api.StopRequest{Reason: fmt.Sprintf("stopped by a signal (%v)", s)}); err != nil {
+			if _, err := c.Stop(ctx, run, api.StopRequest{Reason: fmt.Sprintf("a signal asked for it (%v)", s)}); err != nil {
 				return err
 			}
 		}
@@ -185,6 +197,25 @@ func (h *here) stay(ctx context.Context, c *client.Client, run flow.RunID, signa
 	return group.Wait()
 }
 
+// promptMax is up to how many task runs the end of a run is asked for besides
+// being watched for: a short run is over within milliseconds, and the answer is
+// small.
+const promptMax = 1000
+
+// snapshotOf is a run in short.
+func snapshotOf(d *api.RunDetail) *api.Snapshot {
+	s := &api.Snapshot{Run: d.Run, Tasks: make([]api.TaskSnapshot, len(d.Tasks))}
+	for i := range d.Tasks {
+		t := &d.Tasks[i]
+		s.Tasks[i] = api.TaskSnapshot{Name: t.Name, State: t.State, Reason: t.Reason}
+		if n := len(t.Attempts); n > 0 {
+			last := &t.Attempts[n-1]
+			s.Tasks[i].Attempt, s.Tasks[i].StartedAt, s.Tasks[i].FinishedAt = last.Number, last.StartedAt, last.FinishedAt
+		}
+	}
+	return s
+}
+
 // checkHeld ends a run that waits for somebody to resume it: in this process
 // nobody can. In a data directory it stays as it is, else it is stopped.
 func (h *here) checkHeld(ctx context.Context, c *client.Client, run flow.RunID) error {
@@ -196,7 +227,7 @@ func (h *here) checkHeld(ctx context.Context, c *client.Client, run flow.RunID) 
 	}
 	h.stopped = true
 	h.watcher.note("tasks are held, and without --data nobody can release them: stopping the run")
-	_, err := c.Stop(ctx, run, api.StopRequest{Reason: "stopped, since tasks were held and nobody could release them"})
+	_, err := c.Stop(ctx, run, api.StopRequest{Reason: "tasks were held, and nobody could release them"})
 	return err
 }
 

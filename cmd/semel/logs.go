@@ -151,7 +151,7 @@ func (a *app) followAll(ctx context.Context, c *client.Client, run flow.RunID) e
 	out := &prefixed{to: a.out, style: a.styleOf(a.out)}
 	group.Go(func() error {
 		f := &attemptFollower{client: c, run: run, logs: logs, out: out, seen: map[string]int{}}
-		_, err := follow(ctx, c, run, f.watcher(logCtx), nil)
+		_, err := follow(ctx, c, run, f.watcher(logCtx), nil, nil)
 		return errors.Join(err, logs.Wait())
 	})
 	return group.Wait()

@@ -49,9 +49,8 @@ func (s *screen) above(text string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var b strings.Builder
-	s.rewindLocked(&b)
-	s.widths = s.widths[:0]
-	b.WriteString(restClear + text)
+	s.wipeLocked(&b)
+	b.WriteString(text)
 	if !strings.HasSuffix(text, "\n") {
 		b.WriteString("\n")
 	}
@@ -69,22 +68,36 @@ func (s *screen) close() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var b strings.Builder
-	s.rewindLocked(&b)
-	s.widths = nil
-	b.WriteString(restClear + cursorShow)
+	s.wipeLocked(&b)
+	b.WriteString(cursorShow)
 	_, _ = io.WriteString(s.to, b.String())
 }
 
-// rewindLocked goes to the beginning of what stands there. A terminal that
-// became narrower since has wrapped it.
-func (s *screen) rewindLocked(b *strings.Builder) {
+// wipeLocked clears what stands there and goes to its beginning. It goes line
+// by line: some terminals take a screen that is cleared at once for worth
+// keeping, and their history fills with old frames.
+func (s *screen) wipeLocked(b *strings.Builder) {
+	up := s.rewindLocked(b)
+	b.WriteString(strings.Repeat(lineClear+"\n", up))
+	s.upLocked(b, up)
+	s.widths = s.widths[:0]
+}
+
+// rewindLocked goes to the beginning of what stands there, and says how many
+// lines that is. A terminal that became narrower since has wrapped it.
+func (s *screen) rewindLocked(b *strings.Builder) int {
 	width := max(1, s.size().width)
 	up := 0
 	for _, w := range s.widths {
 		up += max(1, (w+width-1)/width)
 	}
+	s.upLocked(b, up)
+	return up
+}
+
+func (s *screen) upLocked(b *strings.Builder, lines int) {
 	b.WriteString("\r")
-	if up > 0 {
-		b.WriteString("\x1b[" + strconv.Itoa(up) + "A")
+	if lines > 0 {
+		b.WriteString("\x1b[" + strconv.Itoa(lines) + "A")
 	}
 }

@@ -85,15 +85,6 @@ func count(n int, noun string) string {
 	return fmt.Sprintf("%d %ss", n, noun)
 }
 
-// list joins words as a sentence does.
-func list(words []string) string {
-	if len(words) < 2 {
-		return strings.Join(words, "")
-	}
-	last := len(words) - 1
-	return strings.Join(words[:last], ", ") + " and " + words[last]
-}
-
 // clock is a moment in the reader's own time zone.
 func clock(t time.Time) string { return t.Local().Format("2006-01-02 15:04:05") }
 
