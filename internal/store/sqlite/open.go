@@ -32,7 +32,7 @@ const (
 	// checkBytesMax is how large a file may be that is checked whole after a
 	// crash. A larger one is opened at once: WAL recovery needs no check, and
 	// damage is found when it is met.
-	checkBytesMax = 32 << 20 // about 0.1 s
+	checkBytesMax = 32 << 20 // about 0.2 s
 
 	// walPagesMax is how many pages wait in the WAL before they are moved to the
 	// file. Most pages of a busy store change again soon; a longer WAL moves

@@ -156,6 +156,31 @@ func TestOpen_Again(t *testing.T) {
 	}
 }
 
+// A process that was killed leaves the file and a WAL: all that was committed
+// is there.
+func TestOpen_AfterACrash(t *testing.T) {
+	s := openHere(t, Config{})
+	if _, err := s.Claim(t.Context(), 1, "a", now); err != nil {
+		t.Fatal(err)
+	}
+	left := filepath.Join(t.TempDir(), "semel.db")
+	for _, suffix := range []string{"", "-wal"} {
+		content, err := os.ReadFile(s.cfg.Path + suffix)
+		if err != nil || len(content) == 0 {
+			t.Fatalf("%d bytes in %q, %v", len(content), suffix, err)
+		}
+		if err := os.WriteFile(left+suffix, content, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if crashed, err := inspect(left); err != nil || !crashed {
+		t.Errorf("a crash was not noticed: %v, %v", crashed, err)
+	}
+	if position, err := openHere(t, Config{Path: left}).Position(t.Context(), 1); err != nil || position.Epoch != 1 {
+		t.Errorf("position after the crash: %+v, %v", position, err)
+	}
+}
+
 // A page that is damaged is noticed when it is met, and what was not damaged
 // can still be read.
 func TestCorrupt_WhenMet(t *testing.T) {

@@ -122,10 +122,14 @@ func (s *Store) Changed() (<-chan struct{}, func()) { return s.changes.Watch() }
 
 // Health is store.Store. Only a write shows whether the store can be written.
 func (s *Store) Health(ctx context.Context) error {
-	return s.writer.write(ctx, func(tx *tx) error {
+	err := s.writer.write(ctx, func(tx *tx) error {
 		_, err := tx.exec(`UPDATE health SET checked = checked + 1 WHERE id = 1`)
 		return err
 	})
+	if err != nil {
+		return fmt.Errorf("write to store %s: %w", s.cfg.Path, err)
+	}
+	return nil
 }
 
 // bytes returns the size of the store.

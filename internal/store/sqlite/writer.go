@@ -155,7 +155,8 @@ func (w *writer) commit(group []*job) (again []*job) {
 	fault.Point("sqlite.begin.before")
 	tx := &tx{w: w}
 	if _, err := tx.exec(`BEGIN IMMEDIATE`); err != nil {
-		return answer(group, translate(err))
+		answer(group, translate(err))
+		return nil
 	}
 	fault.Point("sqlite.begin.after")
 	var written []*job
@@ -180,18 +181,19 @@ func (w *writer) commit(group []*job) (again []*job) {
 	fault.Point("sqlite.commit.before")
 	if _, err := tx.exec(`COMMIT`); err != nil {
 		w.rollback(tx)
-		return answer(written, translateCommit(err))
+		answer(written, translateCommit(err))
+		return nil
 	}
 	fault.Point("sqlite.commit.after")
 	w.committed.Add(1)
-	return answer(written, nil)
+	answer(written, nil)
+	return nil
 }
 
-func answer(group []*job, err error) (again []*job) {
+func answer(group []*job, err error) {
 	for _, j := range group {
 		j.done <- err
 	}
-	return nil
 }
 
 // rollback ends a transaction that may have ended by itself: only then does
