@@ -17,6 +17,7 @@ import (
 	"github.com/semel-dev/semel/internal/api"
 	"github.com/semel-dev/semel/internal/api/client"
 	"github.com/semel-dev/semel/internal/flow"
+	"github.com/semel-dev/semel/internal/task"
 )
 
 // logsOptions are the flags of `semel logs`.
@@ -108,11 +109,16 @@ func (a *app) logAll(ctx context.Context, c *client.Client, run flow.RunID, tail
 	if err != nil {
 		return err
 	}
+	silent, err := withoutLog(ctx, c, detail.Run.Workflow, detail.Run.Version)
+	if err != nil {
+		return err
+	}
 	st := a.styleOf(a.out)
+	found := false
 	for i := range detail.Tasks {
 		task := &detail.Tasks[i]
 		n := len(task.Attempts)
-		if n == 0 {
+		if n == 0 || silent[task.Name] {
 			continue
 		}
 		var text bytes.Buffer // the head is written only where there is a log
@@ -128,8 +134,28 @@ func (a *app) logAll(ctx context.Context, c *client.Client, run flow.RunID, tail
 		if err := errors.Join(err, log.Close()); err != nil {
 			return err
 		}
+		found = true
+	}
+	if !found {
+		a.say("run %s has no logs yet", run)
 	}
 	return nil
+}
+
+// withoutLog are the tasks of a workflow that run no process: in a run of ten
+// thousand of them, asking for each log would take minutes.
+func withoutLog(ctx context.Context, c *client.Client, workflow string, version int) (map[string]bool, error) {
+	w, err := c.Workflow(ctx, workflow, version)
+	if err != nil {
+		return nil, err
+	}
+	silent := map[string]bool{}
+	for _, t := range w.Tasks {
+		if t.Type == task.TypeNoop || t.Type == task.TypeSleep {
+			silent[t.Name] = true
+		}
+	}
+	return silent, nil
 }
 
 // noLog reports whether an error says only that an attempt has written none.
@@ -163,14 +189,20 @@ type attemptFollower struct {
 	run    flow.RunID
 	logs   *errgroup.Group
 	out    *prefixed
-	seen   map[string]int // task to its last attempt that is followed
+	silent map[string]bool // tasks that have no logs; nil until the first snapshot
+	seen   map[string]int  // task to its last attempt that is followed
 }
 
 func (f *attemptFollower) watcher(ctx context.Context) watcher {
-	return snapshotFunc(func(s *api.Snapshot) error {
+	return snapshotFunc(func(s *api.Snapshot) (err error) {
+		if f.silent == nil {
+			if f.silent, err = withoutLog(ctx, f.client, s.Run.Workflow, s.Run.Version); err != nil {
+				return err
+			}
+		}
 		for i := range s.Tasks {
 			t := &s.Tasks[i]
-			for f.seen[t.Name] < t.Attempt {
+			for !f.silent[t.Name] && f.seen[t.Name] < t.Attempt {
 				f.seen[t.Name]++
 				q := client.LogQuery{Run: f.run, Task: t.Name, Attempt: f.seen[t.Name]}
 				f.out.widen(t.Name)
