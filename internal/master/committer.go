@@ -14,6 +14,7 @@ import (
 const (
 	retryFirst = 50 * time.Millisecond // of a commit that the store could not take
 	retryMax   = 5 * time.Second
+	retriesMax = 20               // of an error that nobody foresaw: then the partition is given up, and loaded again as it is stored
 	lastWrite  = 10 * time.Second // for the batch that is in flight when the master stops
 )
 
@@ -95,6 +96,7 @@ func (c *committer) commit(ctx context.Context, b *partition.Batch) error {
 		err := c.once(ctx, b)
 		switch {
 		case err == nil:
+			c.master.tally.add(b)
 			return nil
 		case errors.Is(err, store.ErrFenced), errors.Is(err, store.ErrSequence), errors.Is(err, store.ErrCorrupt), ctx.Err() != nil:
 			return fmt.Errorf("commit %d of partition %d: %w", b.Seq, b.Partition, err)

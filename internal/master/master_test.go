@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/semel-dev/semel/internal/agent"
 	"github.com/semel-dev/semel/internal/fence"
 	"github.com/semel-dev/semel/internal/flow"
@@ -29,7 +31,8 @@ type worker struct {
 	mu      sync.Mutex
 	boot    fence.Boot
 	starts  map[wire.Ref]int
-	held    chan struct{} // if not nil, processes run until it is closed
+	held    chan struct{}     // if not nil, processes run until it is closed
+	end     *stream.WorkerEnd // the newest stream: reports go there
 	forgets int
 }
 
@@ -47,6 +50,9 @@ func (w *worker) apply(in agent.Input) agent.Out {
 	for i := range out.Start {
 		w.starts[out.Start[i].Ref()]++
 	}
+	if w.end != nil && len(out.Reports) > 0 {
+		w.end.Send(wire.FromWorker{Node: w.node, Reports: out.Reports})
+	}
 	return out
 }
 
@@ -55,12 +61,10 @@ func (w *worker) serve(ctx context.Context, m *master.Master) {
 	masterEnd, end := stream.Pipe(wire.Hello{Node: fence.Node{ID: w.node, Slots: 4}})
 	defer end.Close()
 	go func() { _ = m.Accept(ctx, masterEnd) }()
-	tell := func(out agent.Out) {
-		if len(out.Reports) > 0 {
-			end.Send(wire.FromWorker{Node: w.node, Reports: out.Reports})
-		}
-	}
-	tell(w.apply(agent.Attached{}))
+	w.mu.Lock()
+	w.end = end
+	w.mu.Unlock()
+	w.apply(agent.Attached{})
 	for {
 		msg, err := end.Recv(ctx)
 		if err != nil {
@@ -70,13 +74,12 @@ func (w *worker) serve(ctx context.Context, m *master.Master) {
 			w.forgets += len(f.Refs)
 		}
 		out := w.apply(agent.Message{ToWorker: msg})
-		tell(out)
 		for i := range out.Start {
 			go func() {
 				if w.held != nil {
 					<-w.held
 				}
-				tell(w.apply(agent.Exited{Ref: out.Start[i].Ref(), Outcome: flow.Outcome{Result: flow.Succeeded}}))
+				w.apply(agent.Exited{Ref: out.Start[i].Ref(), Outcome: flow.Outcome{Result: flow.Succeeded}})
 			}()
 		}
 	}
@@ -193,6 +196,18 @@ func TestMaster_RunsAChainAndForgets(t *testing.T) {
 	}
 	if len(w.starts) != 100 {
 		t.Errorf("%d attempts started, want 100", len(w.starts))
+	}
+	totals := m.Totals()
+	if diff := cmp.Diff(map[flow.AttemptState]uint64{flow.AttemptSucceeded: 100}, totals.Finished); diff != "" {
+		t.Errorf("attempts counted (-want +got):\n%s", diff)
+	}
+	position, err := s.Position(t.Context(), 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// Each attempt is written when it is dispatched and when it has ended.
+	if totals.Commits != position.Seq || totals.Rows < 200 {
+		t.Errorf("%d commits with %d rows counted, of %d", totals.Commits, totals.Rows, position.Seq)
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -58,18 +59,22 @@ type Config struct {
 
 // Run keeps a runner attached to a master until ctx ends. It returns nil if
 // ctx ended it; what runs then goes on under the runner, until its deadline.
+// A runner that has served and died is replaced at once: only what does not
+// even begin is tried at growing intervals.
 func Run(ctx context.Context, cfg Config) error {
 	wait := retryFirst
 	for ctx.Err() == nil {
-		started := cfg.Clock().Boot
-		err := cfg.life(ctx)
-		if ctx.Err() != nil {
-			break
-		}
-		if cfg.Clock().Boot.Sub(started) > retryMax {
+		served, err := cfg.life(ctx)
+		switch {
+		case ctx.Err() != nil:
+			return nil
+		case served:
+			cfg.Log.Warn("worker starts over", "cause", err)
 			wait = retryFirst
+			pause(ctx, wait) // one that dies at once again must not spin
+			continue
 		}
-		cfg.Log.Warn("worker starts over", "cause", err, "in", wait)
+		cfg.Log.Warn("worker does not start", "cause", err, "next", wait)
 		pause(ctx, wait)
 		wait = min(2*wait, retryMax)
 	}
@@ -86,19 +91,21 @@ func pause(ctx context.Context, d time.Duration) {
 }
 
 // life is that of one runner, as far as this agent sees it. It ends with an
-// error when the runner, or the stream, is gone.
-func (cfg *Config) life(ctx context.Context) error {
+// error when the runner, or the stream, is gone; served says that the two had
+// been brought together.
+func (cfg *Config) life(ctx context.Context) (served bool, err error) {
 	if err := cfg.mourn(ctx); err != nil {
-		return err
+		return false, err
 	}
 	link, hello, err := cfg.Host.Open(ctx)
 	if err != nil {
-		return fmt.Errorf("open runner: %w", err)
+		return false, fmt.Errorf("open runner: %w", err)
 	}
 	defer link.Close()
 	cfg.Log.Info("runner attached", "node", hello.Node, "pid", hello.PID, "containment", hello.Containment)
 	a := &agent{cfg: cfg, link: link, hello: hello, lease: fence.NewLease(cfg.Terms)}
-	return a.serve(ctx)
+	err = a.serve(ctx)
+	return a.welcomed.Load(), err
 }
 
 // node is the row of the runner's incarnation.
@@ -116,6 +123,8 @@ type agent struct {
 	hello runner.Hello
 	end   *stream.WorkerEnd
 	lease *fence.Lease // owned by the goroutine of down
+
+	welcomed atomic.Bool // the master has taken the stream
 }
 
 // serve relays between runner and master until one of them is gone or ctx
@@ -164,6 +173,7 @@ func (a *agent) down(ctx context.Context, deadlines chan fence.Boot) error {
 			}
 		}
 		if msg.Welcome != nil {
+			a.welcomed.Store(true)
 			if err := a.link.Send(runner.ToRunner{Attach: true}); err != nil {
 				return err
 			}

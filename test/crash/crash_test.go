@@ -3,14 +3,18 @@ package crash
 import (
 	"encoding/json"
 	"flag"
+	"fmt"
 	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
+
+	"github.com/semel-dev/semel/internal/fault"
 )
 
 var (
@@ -18,7 +22,10 @@ var (
 	seedFlag  = flag.Uint64("seed", 0, "seed of the moments; 0 takes a fresh one")
 )
 
-var binary string
+var (
+	binary string
+	faulty string // the same, with places where it can be made to crash
+)
 
 func TestMain(m *testing.M) {
 	flag.Parse()
@@ -31,11 +38,13 @@ func build(m *testing.M) int {
 		panic(err)
 	}
 	defer os.RemoveAll(dir)
-	binary = filepath.Join(dir, "semel")
-	cmd := exec.Command("go", "build", "-o", binary, "github.com/semel-dev/semel/cmd/semel")
-	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
-	if err := cmd.Run(); err != nil {
-		panic(err)
+	binary, faulty = filepath.Join(dir, "semel"), filepath.Join(dir, "semel-faulty")
+	for path, tags := range map[string]string{binary: "", faulty: "faults"} {
+		cmd := exec.Command("go", "build", "-tags", tags, "-o", path, "github.com/semel-dev/semel/cmd/semel")
+		cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
+		if err := cmd.Run(); err != nil {
+			panic(err)
+		}
 	}
 	return m.Run()
 }
@@ -135,11 +144,9 @@ func (tr *trial) keepBusy() {
 	if err != nil {
 		tr.t.Fatal(err)
 	}
-	var started struct{ Run struct{ ID string } }
-	if err := json.Unmarshal([]byte(out), &started); err != nil || started.Run.ID == "" {
-		tr.t.Fatalf("start --json: %v in %q", err, out)
+	if tr.run = startedRun(out); tr.run == "" {
+		tr.t.Fatalf("start --json: %q", out)
 	}
-	tr.run = started.Run.ID
 	tr.runs = append(tr.runs, tr.run)
 }
 
@@ -273,6 +280,72 @@ func TestServerCrash_DisturbsNoTask(t *testing.T) {
 			}
 		}
 	}
+}
+
+// The server dies at every fault point, at its first and at later passages: in
+// the middle of a commit, before it, and between a commit and what it decided.
+func TestFaultPoints_LoseAndRepeatNothing(t *testing.T) {
+	tr := newTrial(t)
+	tr.binary = faulty
+	died := 0
+	for _, name := range fault.Names {
+		passages := []int{1, 3, 20}
+		if strings.HasPrefix(name, "sqlite.migrate.") {
+			passages = passages[:1] // passed once in the life of a file, if at all
+		}
+		for _, passage := range passages {
+			if tr.dieAt(name, passage) {
+				died++
+			}
+		}
+	}
+	tr.up()
+	tr.keepBusy()
+	if lost := tr.account(tr.finish()); lost != 0 {
+		t.Errorf("%d attempts were lost to crashes of the server alone", lost)
+	}
+	t.Logf("the server died at a fault point %d times", died)
+	if died < 2*len(fault.Names) {
+		t.Errorf("the server died %d times only: this run has shown little", died)
+	}
+}
+
+// dieAt runs a server that dies at a fault point, with work to do, and reports
+// whether it did. A point that is not passed often enough, as those of a
+// migration, is left after one run.
+func (tr *trial) dieAt(name string, passage int) bool {
+	tr.t.Helper()
+	tr.env = []string{fmt.Sprintf("%s=%s:exit:%d", fault.Variable, name, passage)}
+	defer func() { tr.env = nil }()
+	s, err := tr.start()
+	if err != nil {
+		return true // it died before it listened
+	}
+	tr.server = s
+	out, err := tr.client(s.url, "start", tr.file, "--json", "--key", fmt.Sprintf("%s-%d", name, passage))
+	if run := startedRun(out); err == nil && run != "" {
+		tr.runs = append(tr.runs, run)
+	}
+	for {
+		select {
+		case <-s.done:
+			return true
+		case <-time.After(10 * time.Millisecond):
+		}
+		if out, err := tr.client(s.url, "list", "--state", "queued", "--state", "running", "--json"); err == nil && !strings.Contains(out, `"id"`) {
+			s.kill()
+			return false
+		}
+	}
+}
+
+// startedRun reads the answer of start --json.
+func startedRun(out string) string {
+	var started struct{ Run struct{ ID string } }
+	if json.Unmarshal([]byte(out), &started) != nil {
+		return ""
+	}
+	return started.Run.ID
 }
 
 func TestRunnerCrash_RepeatsOnlyWhatRan(t *testing.T) {
