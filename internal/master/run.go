@@ -60,6 +60,7 @@ type Master struct {
 	cfg    Config
 	owners []*owner
 	ready  chan struct{} // closed once every partition is claimed and loaded
+	tally  tally
 
 	mu      sync.Mutex
 	streams map[fence.NodeID]sender
@@ -157,6 +158,7 @@ func (m *Master) Counts() partition.Counts {
 			sum.Runs += c.Runs
 			sum.Ready += c.Ready
 			sum.Active += c.Active
+			sum.Taken += c.Taken
 		}
 	}
 	return sum

@@ -89,14 +89,17 @@ func (m *Machine) Active() []fence.NodeID {
 	return ids
 }
 
-// Counts are numbers for metrics.
-type Counts struct{ Runs, Ready, Active int }
+// Counts are numbers for metrics. Taken is of slots.
+type Counts struct{ Runs, Ready, Active, Taken int }
 
 // Counts returns how much there is in memory.
 func (m *Machine) Counts() Counts {
 	c := Counts{Runs: len(m.runs), Ready: m.queue.len()}
 	for _, r := range m.runs {
 		c.Active += r.machine.Active()
+	}
+	for _, n := range m.nodes {
+		c.Taken += n.used
 	}
 	return c
 }

@@ -30,6 +30,7 @@ func (b *builder) run(r *flow.Run) { b.b.Runs = put(b.b.Runs, b.runs, r.ID, r) }
 func (b *builder) taskRun(t *flow.TaskRun) {
 	b.b.TaskRuns = put(b.b.TaskRuns, b.taskRuns, taskRunKey{t.Run, t.Task}, t)
 }
+
 func (b *builder) attempt(a *flow.Attempt) {
 	b.b.Attempts = put(b.b.Attempts, b.attempts, attemptKey{a.Run, a.Task, a.Generation}, a)
 }
