@@ -24,7 +24,7 @@ func (b *inbox) put(in partition.Input) {
 	b.signal()
 }
 
-// signal wakes the loop, which then also looks for commands.
+// signal wakes the loop.
 func (b *inbox) signal() {
 	select {
 	case b.ready <- struct{}{}:

@@ -28,7 +28,9 @@ type owner struct {
 	machine   *partition.Machine
 	plans     *plans
 	committer *committer
-	seen      uint64 // sequence of the last command taken
+	seen      uint64      // sequence of the last command taken
+	look      atomic.Bool // there may be new commands
+	looked    time.Time   // when the store was last asked for them
 	counts    atomic.Pointer[partition.Counts]
 }
 
@@ -85,7 +87,7 @@ func (o *owner) load(ctx context.Context, epoch flow.Epoch, seq uint64) error {
 			o.inbox.put(partition.Ended{Node: n.ID, Reason: n.Reason, At: endInstant(&n)})
 		}
 	}
-	o.inbox.signal()
+	o.wake()
 	return nil
 }
 
@@ -122,9 +124,11 @@ func (o *owner) until(wake time.Time) time.Duration {
 // turn is one round: everything that has arrived becomes one batch.
 func (o *owner) turn(ctx context.Context) (wake time.Time, err error) {
 	inputs := append(o.inbox.drain(), partition.Tick{})
-	inputs, err = o.commands(ctx, inputs)
-	if err != nil {
-		return wake, err
+	if now := o.master.cfg.Now(); o.look.Swap(false) || now.Sub(o.looked) >= o.master.cfg.PollEvery {
+		o.looked = now
+		if inputs, err = o.commands(ctx, inputs); err != nil {
+			return wake, err
+		}
 	}
 	out, err := o.apply(ctx, inputs)
 	if err != nil {
@@ -156,7 +160,7 @@ func (o *owner) commands(ctx context.Context, inputs []partition.Input) ([]parti
 		return inputs, nil
 	}
 	if len(pending) == commandsMax {
-		o.inbox.signal()
+		o.wake()
 	}
 	brought := map[flow.RunID]bool{}
 	for i := range pending {
@@ -178,6 +182,12 @@ func (o *owner) commands(ctx context.Context, inputs []partition.Input) ([]parti
 		o.seen = c.Sequence
 	}
 	return inputs, nil
+}
+
+// wake says that there may be new commands. It never blocks.
+func (o *owner) wake() {
+	o.look.Store(true)
+	o.inbox.signal()
 }
 
 // bring adds the run to a command on one that is not in memory. One that is

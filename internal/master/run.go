@@ -142,7 +142,7 @@ func (m *Master) leave(ctx context.Context) {
 // Wake says that there may be new commands. It never blocks.
 func (m *Master) Wake() {
 	for _, o := range m.owners {
-		o.inbox.signal()
+		o.wake()
 	}
 }
 

@@ -190,3 +190,21 @@ func parallel(b *testing.B, count int, do func(*testing.B)) time.Duration {
 	wg.Wait()
 	return time.Since(from)
 }
+
+// BenchmarkStep is what Semel itself adds between the end of a task and the
+// start of the next: a chain of noop tasks, which have no process.
+func BenchmarkStep(b *testing.B) {
+	const length = 400
+	for _, level := range []string{"off", "full"} {
+		b.Run("sync="+level, func(b *testing.B) {
+			e := embedded(b, engine.Config{Sync: level})
+			source := chain(length, "noop: true")
+			var ours time.Duration
+			for b.Loop() {
+				ours += finish(b, e, source)
+			}
+			b.ReportMetric(0, "ns/op")
+			b.ReportMetric(ours.Seconds()*1e6/float64(b.N*length), "us/step")
+		})
+	}
+}
