@@ -49,7 +49,7 @@ func (s *Server) explainRun(ctx context.Context, in *explainInput) (*explainOutp
 			sentence = v.Reason
 		}
 		if v.State == flow.TaskReady {
-			sentence = joined(sentence, placement(nodes), ownerless)
+			sentence = joined(sentence, s.placement(nodes), ownerless)
 		}
 		out.Body.Tasks = append(out.Body.Tasks, TaskReason{Task: v.Name, State: v.State, Sentence: loaded.mask(sentence)})
 	}
@@ -114,8 +114,9 @@ func (l *loaded) progress() string {
 	return text
 }
 
-// placement says what there is to run on.
-func placement(nodes []fence.Node) string {
+// placement says what there is to run on. How much of it is taken only masters
+// know.
+func (s *Server) placement(nodes []fence.Node) string {
 	var workers, slots int
 	for i := range nodes {
 		if nodes[i].Role == fence.Worker && nodes[i].State == fence.Live {
@@ -126,7 +127,11 @@ func placement(nodes []fence.Node) string {
 	if workers == 0 {
 		return "no live worker"
 	}
-	return fmt.Sprintf("%s with %s", count(workers, "live worker"), count(slots, "slot"))
+	text := fmt.Sprintf("%s with %s", count(workers, "live worker"), count(slots, "slot"))
+	if s.Engine != nil {
+		text += fmt.Sprintf(", %d taken", s.Engine().Taken)
+	}
+	return text
 }
 
 // joined puts the parts that say something into one sentence.

@@ -97,6 +97,8 @@ func (s failing) Runs(context.Context, store.RunFilter) ([]flow.Run, error) {
 	return nil, s.err
 }
 
+func (s failing) Stats(context.Context) (store.Stats, error) { return store.Stats{}, s.err }
+
 func (s failing) Health(context.Context) error { return s.err }
 
 func TestErrorsOfTheStore(t *testing.T) {

@@ -299,7 +299,7 @@ func (f *followed) sendRest(ctx context.Context, attempt *flow.Attempt, over boo
 				return err
 			}
 		}
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			break
 		}
 		if err != nil {

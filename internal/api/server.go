@@ -37,6 +37,9 @@ type Config struct {
 	// Wake is told after a command was stored. It must not block. Nil: nobody
 	// is told, and the partition's owner finds the command by itself.
 	Wake func()
+	// Engine counts for metrics and explanations. It is called from many
+	// goroutines, and must not block. Nil: there is no master in this process.
+	Engine func() EngineCounts
 	// Status tells who answers.
 	Status Status
 	// Partitions is how many partitions runs are spread over. Zero: 1.
@@ -120,12 +123,16 @@ func (s *Server) Run(ctx context.Context, listener net.Listener) error {
 		MaxHeaderBytes:    headersMax,
 		ErrorLog:          slog.NewLogLogger(s.Log.Handler(), slog.LevelDebug),
 	}
-	failed := make(chan error, 1)
-	go func() { failed <- server.Serve(listener) }()
+	served := make(chan struct{})
+	var cause error // why it ended; once served is closed
+	go func() {
+		defer close(served)
+		cause = server.Serve(listener)
+	}()
 	select {
-	case err := <-failed:
+	case <-served:
 		s.EndStreams()
-		return fmt.Errorf("serve %s: %w", listener.Addr(), err)
+		return fmt.Errorf("serve %s: %w", listener.Addr(), cause)
 	case <-ctx.Done():
 	}
 	s.EndStreams()
@@ -134,10 +141,10 @@ func (s *Server) Run(ctx context.Context, listener net.Listener) error {
 	if err := server.Shutdown(last); err != nil {
 		s.Log.Warn("connections were cut when the server stopped", "error", err)
 		err = server.Close()
-		<-failed
+		<-served
 		return err
 	}
-	<-failed
+	<-served
 	return nil
 }
 

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -18,6 +19,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
 	"go.yaml.in/yaml/v4"
 
 	"github.com/semel-dev/semel/internal/api"
@@ -162,6 +164,76 @@ func TestMetrics(t *testing.T) {
 	}
 }
 
+// TestMetricsOfTheEngine asks a server with a master beside it, and one without.
+func TestMetricsOfTheEngine(t *testing.T) {
+	names := []string{
+		"semel_runs_in_memory 1", "semel_tasks_ready 2", "semel_tasks_active 3", "semel_slots_taken 4",
+		"semel_commits_total 5", "semel_commit_rows_total 6",
+		`semel_attempts_finished_total{state="lost"} 7`, `semel_attempts_finished_total{state="succeeded"} 0`,
+	}
+	with := open(t, func(c *api.Config) {
+		c.Engine = func() api.EngineCounts {
+			return api.EngineCounts{
+				Runs: 1, Ready: 2, Active: 3, Taken: 4, Commits: 5, Rows: 6,
+				Finished: map[flow.AttemptState]uint64{flow.AttemptLost: 7},
+			}
+		}
+	})
+	_, answer := with.call(http.MethodGet, "/metrics", "", "")
+	for _, want := range append(names, "go_goroutines ", "process_open_fds ") {
+		if !strings.Contains(answer, "\n"+want) {
+			t.Errorf("%s is missing from:\n%s", want, answer)
+		}
+	}
+	without := open(t)
+	_, answer = without.call(http.MethodGet, "/metrics", "", "")
+	for _, line := range names {
+		if name, _, _ := strings.Cut(strings.Fields(line)[0], "{"); strings.Contains(answer, name) {
+			t.Errorf("%s without an engine:\n%s", name, answer)
+		}
+	}
+}
+
+// TestMetricsAreDocumented keeps the table in docs/operations.md complete, and
+// the names as Prometheus would have them.
+func TestMetricsAreDocumented(t *testing.T) {
+	f := open(t, func(c *api.Config) { c.Engine = func() api.EngineCounts { return api.EngineCounts{} } })
+	f.call(http.MethodGet, "/healthz", "", "")
+	_, answer := f.call(http.MethodGet, "/metrics", "", "")
+	problems, err := promlint.New(strings.NewReader(answer)).Lint()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range problems {
+		if strings.HasPrefix(p.Metric, "semel_") {
+			t.Errorf("%s: %s", p.Metric, p.Text)
+		}
+	}
+	guide, err := os.ReadFile(filepath.Join("..", "..", "docs", "operations.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	named := func(pattern, text string) []string {
+		var names []string
+		for _, match := range regexp.MustCompile(pattern).FindAllStringSubmatch(text, -1) {
+			names = append(names, match[1])
+		}
+		slices.Sort(names)
+		return names
+	}
+	served := named(`(?m)^# TYPE (semel_\w+) `, answer)
+	if diff := cmp.Diff(named("(?m)^\\| `(semel_\\w+)", string(guide)), served); diff != "" || len(served) == 0 {
+		t.Errorf("docs/operations.md lists others than are served (-documented +served):\n%s", diff)
+	}
+}
+
+func TestMetricsWhenTheStoreFails(t *testing.T) {
+	f := open(t, func(c *api.Config) { c.Store = failing{c.Store, errors.New("disk on fire")} })
+	if p := f.problem(http.StatusInternalServerError, http.MethodGet, "/metrics", "", ""); p.ID == "" {
+		t.Errorf("problem %+v", p)
+	}
+}
+
 func TestEvents(t *testing.T) {
 	f := open(t)
 	f.claim()
@@ -188,7 +260,7 @@ func TestEvents(t *testing.T) {
 }
 
 func TestExplain(t *testing.T) {
-	f := open(t)
+	f := open(t, func(c *api.Config) { c.Engine = func() api.EngineCounts { return api.EngineCounts{Taken: 3} } })
 	f.apply(sales)
 	run := f.start().ID
 	queued, err := f.client.Explain(t.Context(), run, "")
@@ -217,7 +289,7 @@ func TestExplain(t *testing.T) {
 		t.Fatal(err)
 	}
 	one, err := f.client.Explain(t.Context(), run, "extract")
-	if err != nil || len(one.Tasks) != 1 || !strings.Contains(one.Tasks[0].Sentence, "2 live workers with 8 slots") {
+	if err != nil || len(one.Tasks) != 1 || !strings.Contains(one.Tasks[0].Sentence, "2 live workers with 8 slots, 3 taken") {
 		t.Errorf("explained %+v, %v", one, err)
 	}
 	f.finish(run)

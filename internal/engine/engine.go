@@ -127,6 +127,7 @@ func (e *Engine) wire() (err error) {
 	}
 	e.server = api.New(api.Config{
 		Store: e.store, Logs: api.LogDir(filepath.Join(e.workerDir(), "logs")), Wake: e.master.Wake, Log: e.cfg.Log,
+		Engine: e.counts,
 		Status: api.Status{Version: e.cfg.Version, Node: node.ID, StartedAt: started.Wall},
 	})
 	config := runner.Config{Dir: e.workerDir(), Address: "localhost", Log: e.cfg.Log}
@@ -141,6 +142,15 @@ func (e *Engine) wire() (err error) {
 	e.inside = newPipeListener()
 	e.client = client.NewDialer(e.inside.dial)
 	return nil
+}
+
+// counts are the master's numbers as the API shows them.
+func (e *Engine) counts() api.EngineCounts {
+	now, totals := e.master.Counts(), e.master.Totals()
+	return api.EngineCounts{
+		Runs: now.Runs, Ready: now.Ready, Active: now.Active, Taken: now.Taken,
+		Commits: totals.Commits, Rows: totals.Rows, Finished: totals.Finished,
+	}
 }
 
 // Client speaks to this engine without a port.

@@ -2,9 +2,15 @@ package engine
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
+	"net/http"
+	"net/http/httptest"
 	"os"
+	"runtime"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/semel-dev/semel/internal/api"
 	"github.com/semel-dev/semel/internal/flow"
@@ -100,5 +106,66 @@ tasks:
 	// The runner was in the process that ended: what ran was lost, and repeated.
 	if n := len(detail.Tasks[0].Attempts); n != 2 {
 		t.Errorf("gate has %d attempts, want 2", n)
+	}
+}
+
+func TestEngine_CountsForMetrics(t *testing.T) {
+	gate := t.TempDir() + "/gate"
+	e, _ := running(t, Config{Slots: 3})
+	run, err := e.Client().StartInline(t.Context(), api.StartInlineRequest{Source: `
+name: counted
+tasks:
+  gate: {run: 'while ! test -e "$GATE"; do sleep 0.01; done', env: {GATE: ` + gate + `}}
+  light: {noop: true}
+  after: {needs: [gate, light], run: exit 1}
+`})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for snapshot, err := range e.Client().Watch(t.Context(), run.ID) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if snapshot.Tasks[0].State == flow.TaskRunning && snapshot.Tasks[1].State.Final() {
+			break
+		}
+	}
+	e.expect(t, `semel_runs_in_memory 1`, `semel_tasks_ready 0`, `semel_tasks_active 1`, `semel_slots_taken 1`,
+		`semel_attempts_finished_total{state="succeeded"} 1`)
+	if err := os.WriteFile(gate, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := e.Client().Wait(t.Context(), run.ID); err != nil {
+		t.Fatal(err)
+	}
+	position, err := e.Store().Position(t.Context(), 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	e.expect(t, `semel_attempts_finished_total{state="succeeded"} 2`, `semel_attempts_finished_total{state="failed"} 1`,
+		fmt.Sprintf("semel_commits_total %d", position.Seq))
+}
+
+// expect asks for metrics until they say what they should: the master counts
+// just after its commits are seen.
+func (e *Engine) expect(t *testing.T, lines ...string) {
+	t.Helper()
+	missing := func() string {
+		recorder := httptest.NewRecorder()
+		request := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "http://localhost/metrics", nil)
+		e.server.ServeHTTP(recorder, request)
+		for _, line := range lines {
+			if !strings.Contains(recorder.Body.String(), "\n"+line+"\n") {
+				return line + " is missing from:\n" + recorder.Body.String()
+			}
+		}
+		return ""
+	}
+	deadline := time.Now().Add(30 * time.Second)
+	for missing() != "" {
+		if time.Now().After(deadline) {
+			t.Fatal(missing())
+		}
+		runtime.Gosched()
 	}
 }
