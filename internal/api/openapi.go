@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -62,6 +63,7 @@ func description() huma.Config {
 type operation struct {
 	id, method, path string
 	tag, summary     string
+	description      string
 	status           int   // of success; 0: 200
 	bodyMax          int64 // 0: 1 MiB
 	raw              bool  // the handler decodes the body
@@ -75,6 +77,7 @@ func register[I, O any](s *Server, a huma.API, op operation, handle func(context
 		Method:           op.method,
 		Path:             op.path,
 		Summary:          op.summary,
+		Description:      op.description,
 		Tags:             []string{op.tag},
 		DefaultStatus:    op.status,
 		MaxBodyBytes:     bodyMax,
@@ -125,13 +128,13 @@ func unmarshal(data []byte, into any) error {
 // positioned puts line and column before a JSON error.
 func positioned(data []byte, err error) error {
 	var offset int64
-	switch e := err.(type) {
-	case nil:
-		return nil
-	case *json.SyntaxError:
-		offset = e.Offset
-	case *json.UnmarshalTypeError:
-		offset = e.Offset
+	var syntax *json.SyntaxError
+	var mismatch *json.UnmarshalTypeError
+	switch {
+	case errors.As(err, &syntax):
+		offset = syntax.Offset
+	case errors.As(err, &mismatch):
+		offset = mismatch.Offset
 	default:
 		return err
 	}

@@ -83,6 +83,20 @@ func (r reader) load(ctx context.Context, id flow.RunID) (*loaded, error) {
 	}, nil
 }
 
+// known reports a run that is not there, or whose definition cannot be read, as
+// load does. It costs little, whatever the size of the run.
+func (r reader) known(ctx context.Context, id flow.RunID) error {
+	if err := checkRunID(id); err != nil {
+		return err
+	}
+	run, err := r.store.Run(ctx, id)
+	if err != nil {
+		return runMissing(id, err)
+	}
+	_, err = r.plan(ctx, run.Workflow, run.Version)
+	return err
+}
+
 // detail adds the attempts.
 func (l *loaded) detail(ctx context.Context, s store.Reader) (RunDetail, error) {
 	attempts, err := l.attempts(ctx, s, "")
@@ -267,20 +281,41 @@ type plans struct {
 
 // plan returns a workflow version, compiled. Version 0 is the latest.
 func (r reader) plan(ctx context.Context, workflow string, version int) (*compiled, error) {
-	id := planID{workflow, version}
-	if known := r.plans.find(id); known != nil {
+	if known := r.plans.find(planID{workflow, version}); known != nil {
 		return known, nil
+	}
+	d, err := r.definition(ctx, workflow, version)
+	if err != nil {
+		return nil, err
+	}
+	return r.compile(d)
+}
+
+// definition returns a workflow version, whether it can be run or not. Version
+// 0 is the latest.
+func (r reader) definition(ctx context.Context, workflow string, version int) (*store.Definition, error) {
+	if known := r.plans.find(planID{workflow, version}); known != nil {
+		return &known.definition, nil
 	}
 	d, err := r.store.Workflow(ctx, workflow, version)
 	if err != nil {
 		return nil, workflowMissing(workflow, version, err)
 	}
+	return &d, nil
+}
+
+// compile makes the plan of a stored definition, unless it is at hand.
+func (r reader) compile(d *store.Definition) (*compiled, error) {
+	id := planID{d.Workflow.Name, d.Version}
+	if known := r.plans.find(id); known != nil {
+		return known, nil
+	}
 	plan, err := flow.Compile(&d.Workflow)
 	if err != nil {
-		return nil, fmt.Errorf("compile version %d of workflow %s: %w", d.Version, workflow, err)
+		return nil, fmt.Errorf("compile version %d of workflow %s: %w", d.Version, d.Workflow.Name, err)
 	}
-	c := &compiled{definition: d, plan: plan}
-	r.plans.keep(planID{workflow, d.Version}, c)
+	c := &compiled{definition: *d, plan: plan}
+	r.plans.keep(id, c)
 	return c, nil
 }
 

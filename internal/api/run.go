@@ -95,7 +95,7 @@ func (s *Server) startInline(ctx context.Context, in *startInlineInput) (*startO
 		if err != nil {
 			return nil, err
 		}
-		return s.reader.plan(ctx, stored.Workflow.Name, stored.Version)
+		return s.reader.compile(&stored)
 	})
 }
 
@@ -262,9 +262,9 @@ func (s *Server) showRuns(ctx context.Context, runs []flow.Run) ([]Run, error) {
 		r := &runs[i]
 		id := planID{r.Workflow, r.Version}
 		if _, read := defs[id]; !read {
-			d, err := s.Store.Workflow(ctx, r.Workflow, r.Version)
+			d, err := s.reader.definition(ctx, r.Workflow, r.Version)
 			if err != nil {
-				return nil, workflowMissing(r.Workflow, r.Version, err)
+				return nil, err
 			}
 			defs[id] = d.Workflow.Params
 		}
@@ -286,10 +286,7 @@ func (s *Server) showRun(ctx context.Context, in *showInput) (*showOutput, error
 	if err := checkRunID(in.Run); err != nil {
 		return nil, err
 	}
-	err := s.await(ctx, in.Wait, func() (bool, error) {
-		run, err := s.Store.Run(ctx, in.Run)
-		return run.State.Final(), runMissing(in.Run, err)
-	})
+	err := s.await(ctx, in.Wait, func() (bool, error) { return s.final(ctx, in.Run) })
 	if err != nil {
 		return nil, err
 	}

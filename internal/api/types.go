@@ -243,8 +243,9 @@ type LogEnd struct {
 	State   flow.AttemptState `json:"state,omitempty"`
 }
 
-// Snapshot is a run in short, for live views. One is sent whenever something
-// has changed; a client that reads slowly gets the newest only.
+// Snapshot is a run in short, for live views: all of it, as of one moment. A
+// client that watches gets one now and some of those that follow, of a large
+// run fewer; the last one always, and at once.
 type Snapshot struct {
 	Run   Run            `json:"run"`
 	Tasks []TaskSnapshot `json:"tasks" nullable:"false"`

@@ -1,12 +1,17 @@
 package api_test
 
 import (
+	"bytes"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/semel-dev/semel/internal/api"
 	"github.com/semel-dev/semel/internal/flow"
@@ -95,6 +100,87 @@ func TestSlowClientGetsTheNewest(t *testing.T) {
 	}
 	if !strings.Contains(string(all), `"state":"succeeded"`) || !strings.Contains(string(all), "event: end") {
 		t.Errorf("the newest is not there: %.300s", all)
+	}
+}
+
+// TestWatchingALargeRunIsCheap has a run of 10,000 tasks that changes every
+// 10 ms: between two snapshots are 300 ms, but the end is told at once.
+func TestWatchingALargeRunIsCheap(t *testing.T) {
+	f := open(t)
+	f.claim()
+	var source strings.Builder
+	source.WriteString("name: daily-sales\ntasks:\n")
+	for i := range 10_000 {
+		fmt.Fprintf(&source, "  t%04d: {noop: true}\n", i)
+	}
+	f.apply(source.String())
+	run := f.start().ID
+	synctest.Test(t, func(t *testing.T) {
+		f := f.in(t)
+		server := api.New(api.Config{Store: f.store, Logs: api.LogDir(f.logs), Log: slog.New(slog.DiscardHandler)})
+		client := &watching{header: http.Header{}}
+		ended := make(chan struct{})
+		go func() {
+			defer close(ended)
+			server.ServeHTTP(client, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "http://localhost/api/v1/runs/"+string(run)+"/watch", nil))
+		}()
+		synctest.Wait()
+		if client.status != http.StatusOK || len(client.snapshots) != 1 {
+			t.Fatalf("status %d and %d snapshots at once, want one", client.status, len(client.snapshots))
+		}
+		for i := range 200 {
+			row := f.running(run)
+			row.Reason = fmt.Sprintf("change %d", i)
+			f.commit(partition.Batch{Runs: []flow.Run{row}})
+			time.Sleep(10 * time.Millisecond)
+		}
+		synctest.Wait()
+		if n := len(client.snapshots); n < 6 || n > 7 {
+			t.Errorf("%d snapshots in two seconds, want one in 300 ms", n)
+		}
+		for i, at := range client.snapshots[1:] {
+			if between := at.Sub(client.snapshots[i]); between < 300*time.Millisecond {
+				t.Errorf("%v between two snapshots", between)
+			}
+		}
+		begun, before := time.Now(), len(client.snapshots)
+		f.commit(partition.Batch{Runs: []flow.Run{f.succeeded(run)}})
+		<-ended
+		if late := time.Since(begun); late > 2*10*time.Millisecond {
+			t.Errorf("the end came after %v", late)
+		}
+		if len(client.snapshots) != before+1 || !client.end {
+			t.Errorf("%d snapshots of the end, and end %t", len(client.snapshots)-before, client.end)
+		}
+	})
+}
+
+// watching is a client that notes when snapshots come.
+type watching struct {
+	header    http.Header
+	status    int
+	snapshots []time.Time
+	end       bool
+}
+
+func (w *watching) Header() http.Header              { return w.header }
+func (w *watching) WriteHeader(status int)           { w.status = status }
+func (w *watching) Flush()                           {}
+func (w *watching) SetWriteDeadline(time.Time) error { return nil }
+
+func (w *watching) Write(b []byte) (int, error) {
+	if bytes.HasPrefix(b, []byte("event: snapshot")) {
+		w.snapshots = append(w.snapshots, time.Now())
+	}
+	w.end = w.end || bytes.HasPrefix(b, []byte("event: end"))
+	return len(b), nil
+}
+
+// TestWatchOfNothing is answered as what it is, before a stream begins.
+func TestWatchOfNothing(t *testing.T) {
+	f := open(t)
+	for _, run := range []string{"nope", "0190a000-0000-7000-8000-000000000000"} {
+		f.problem(http.StatusNotFound, http.MethodGet, "/api/v1/runs/"+run+"/watch", "", "")
 	}
 }
 

@@ -198,9 +198,9 @@ type workflowInput struct {
 type workflowOutput struct{ Body Workflow }
 
 func (s *Server) showWorkflow(ctx context.Context, in *workflowInput) (*workflowOutput, error) {
-	d, err := s.Store.Workflow(ctx, in.Workflow, in.Version)
+	d, err := s.reader.definition(ctx, in.Workflow, in.Version)
 	if err != nil {
-		return nil, workflowMissing(in.Workflow, in.Version, err)
+		return nil, err
 	}
 	w := &d.Workflow
 	shown := Workflow{

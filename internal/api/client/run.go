@@ -147,9 +147,10 @@ func (c *Client) Explain(ctx context.Context, run flow.RunID, task string) (api.
 	return answer, err
 }
 
-// Watch yields a snapshot of the run now, and again whenever something has
-// changed, until it is final. A connection that breaks is an error, the last
-// thing that is yielded; watching again loses nothing.
+// Watch yields a snapshot of the run now, and again when something has changed,
+// until it is final: ten a second at most, of 100,000 task runs one in three
+// seconds, but the last one without delay. A connection that breaks is an
+// error, the last thing that is yielded; watching again loses nothing.
 func (c *Client) Watch(ctx context.Context, run flow.RunID) iter.Seq2[api.Snapshot, error] {
 	return func(yield func(api.Snapshot, error) bool) {
 		ctx, cancel := context.WithCancel(ctx)

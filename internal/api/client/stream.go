@@ -2,12 +2,12 @@ package client
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"iter"
-	"strings"
 )
 
 // lineMax bounds one line of a stream: a snapshot of 100,000 task runs is some
@@ -17,11 +17,11 @@ const lineMax = 64 << 20
 // message is one server-sent event.
 type message struct {
 	event string
-	data  string
+	data  []byte
 }
 
 func (m message) decode(into any) error {
-	if err := json.Unmarshal([]byte(m.data), into); err != nil {
+	if err := json.Unmarshal(m.data, into); err != nil {
 		return fmt.Errorf("decode a %q message of the stream: %w", m.event, err)
 	}
 	return nil
@@ -43,22 +43,22 @@ func (c *Client) stream(ctx context.Context, request call) iter.Seq2[message, er
 		lines.Buffer(make([]byte, 0, 64<<10), lineMax)
 		var m message
 		for lines.Scan() {
-			field, value, _ := strings.Cut(lines.Text(), ":")
-			value = strings.TrimPrefix(value, " ")
-			switch field {
+			field, value, _ := bytes.Cut(lines.Bytes(), []byte(":"))
+			value = bytes.TrimPrefix(value, []byte(" "))
+			switch string(field) {
 			case "event":
-				m.event = value
+				m.event = string(value)
 			case "data":
-				m.data += value
+				m.data = append(m.data, value...)
 			}
-			if lines.Text() != "" || m.data == "" {
+			if len(lines.Bytes()) > 0 || len(m.data) == 0 {
 				continue // within a message, a comment that keeps the line open, or an empty message
 			}
 			ended := m.event == "end"
 			if !yield(m, nil) || ended {
 				return
 			}
-			m = message{}
+			m = message{data: m.data[:0]} // whoever got the last one has decoded it
 		}
 		if ctx.Err() != nil {
 			yield(message{}, context.Cause(ctx))
