@@ -1,3 +1,5 @@
+// Package crash kills real processes of a real Semel at random moments and
+// looks, from outside, at what their tasks did.
 package crash
 
 import (
@@ -6,7 +8,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -15,6 +16,7 @@ import (
 	"time"
 
 	"github.com/semel-dev/semel/internal/fault"
+	"github.com/semel-dev/semel/test/process"
 )
 
 var (
@@ -40,9 +42,7 @@ func build(m *testing.M) int {
 	defer os.RemoveAll(dir)
 	binary, faulty = filepath.Join(dir, "semel"), filepath.Join(dir, "semel-faulty")
 	for path, tags := range map[string]string{binary: "", faulty: "faults"} {
-		cmd := exec.Command("go", "build", "-tags", tags, "-o", path, "github.com/semel-dev/semel/cmd/semel")
-		cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
-		if err := cmd.Run(); err != nil {
+		if err := process.Build(path, tags); err != nil {
 			panic(err)
 		}
 	}
@@ -64,14 +64,14 @@ type shown struct {
 
 // trial is one series of crashes.
 type trial struct {
-	*semel
+	*process.Semel
 	t       *testing.T
 	random  *rand.Rand
 	witness string
 	file    string
 	run     string // the run that is being disturbed
 	runs    []string
-	server  *server
+	server  *process.Server
 }
 
 func newTrial(t *testing.T) *trial {
@@ -87,7 +87,7 @@ func newTrial(t *testing.T) *trial {
 		t.Fatal(err)
 	}
 	tr := &trial{
-		semel:   &semel{binary: binary, data: filepath.Join(dir, "data"), slots: 8},
+		Semel:   &process.Semel{Binary: binary, Data: filepath.Join(dir, "data"), Slots: 8},
 		t:       t,
 		random:  rand.New(rand.NewPCG(seed, 1)),
 		witness: filepath.Join(dir, "witness"),
@@ -98,12 +98,12 @@ func newTrial(t *testing.T) *trial {
 	}
 	t.Cleanup(func() {
 		if tr.server != nil {
-			tr.server.kill()
+			tr.server.Kill()
 			if t.Failed() {
-				t.Logf("the last server said:\n%s", tr.server.log)
+				t.Logf("the last server said:\n%s", tr.server.Log)
 			}
 		}
-		if _, err := tr.killRunners(); err != nil {
+		if _, err := tr.KillRunners(); err != nil {
 			t.Error(err)
 		}
 	})
@@ -112,7 +112,7 @@ func newTrial(t *testing.T) *trial {
 
 func (tr *trial) up() {
 	tr.t.Helper()
-	s, err := tr.start()
+	s, err := tr.Start()
 	if err != nil {
 		tr.t.Fatal(err)
 	}
@@ -122,7 +122,7 @@ func (tr *trial) up() {
 // show asks for the state of a run.
 func (tr *trial) show(run string) *shown {
 	tr.t.Helper()
-	out, err := tr.client(tr.server.url, "show", run, "--json")
+	out, err := tr.Client(tr.server.URL, "show", run, "--json")
 	if err != nil {
 		tr.t.Fatal(err)
 	}
@@ -140,7 +140,7 @@ func (tr *trial) keepBusy() {
 	if tr.run != "" && !slices.Contains([]string{"succeeded", "failed", "stopped"}, tr.show(tr.run).Run.State) {
 		return
 	}
-	out, err := tr.client(tr.server.url, "start", tr.file, "--json", "--key", "k"+strconv.Itoa(len(tr.runs)))
+	out, err := tr.Client(tr.server.URL, "start", tr.file, "--json", "--key", "k"+strconv.Itoa(len(tr.runs)))
 	if err != nil {
 		tr.t.Fatal(err)
 	}
@@ -180,8 +180,8 @@ func (tr *trial) finish() []*shown {
 	tr.t.Helper()
 	var all []*shown
 	for _, run := range tr.runs {
-		if _, err := tr.client(tr.server.url, "wait", run); err != nil {
-			tr.t.Fatalf("wait for run %s: %v\n%s", run, err, tr.server.log)
+		if _, err := tr.Client(tr.server.URL, "wait", run); err != nil {
+			tr.t.Fatalf("wait for run %s: %v\n%s", run, err, tr.server.Log)
 		}
 		s := tr.show(run)
 		if s.Run.State != "succeeded" {
@@ -189,7 +189,7 @@ func (tr *trial) finish() []*shown {
 		}
 		all = append(all, s)
 	}
-	if out, err := tr.client(tr.server.url, "verify"); err != nil {
+	if out, err := tr.Client(tr.server.URL, "verify"); err != nil {
 		tr.t.Errorf("the ledger does not hold: %v\n%s", err, out)
 	}
 	return all
@@ -259,7 +259,7 @@ func (tr *trial) disturb(kill func() error) {
 func TestServerCrash_DisturbsNoTask(t *testing.T) {
 	tr := newTrial(t)
 	tr.disturb(func() error {
-		tr.server.kill()
+		tr.server.Kill()
 		tr.up()
 		return nil
 	})
@@ -286,7 +286,7 @@ func TestServerCrash_DisturbsNoTask(t *testing.T) {
 // the middle of a commit, before it, and between a commit and what it decided.
 func TestFaultPoints_LoseAndRepeatNothing(t *testing.T) {
 	tr := newTrial(t)
-	tr.binary = faulty
+	tr.Binary = faulty
 	died := 0
 	for _, name := range fault.Names {
 		passages := []int{1, 3, 20}
@@ -315,25 +315,25 @@ func TestFaultPoints_LoseAndRepeatNothing(t *testing.T) {
 // migration, is left after one run.
 func (tr *trial) dieAt(name string, passage int) bool {
 	tr.t.Helper()
-	tr.env = []string{fmt.Sprintf("%s=%s:exit:%d", fault.Variable, name, passage)}
-	defer func() { tr.env = nil }()
-	s, err := tr.start()
+	tr.Env = []string{fmt.Sprintf("%s=%s:exit:%d", fault.Variable, name, passage)}
+	defer func() { tr.Env = nil }()
+	s, err := tr.Start()
 	if err != nil {
 		return true // it died before it listened
 	}
 	tr.server = s
-	out, err := tr.client(s.url, "start", tr.file, "--json", "--key", fmt.Sprintf("%s-%d", name, passage))
+	out, err := tr.Client(s.URL, "start", tr.file, "--json", "--key", fmt.Sprintf("%s-%d", name, passage))
 	if run := startedRun(out); err == nil && run != "" {
 		tr.runs = append(tr.runs, run)
 	}
 	for {
 		select {
-		case <-s.done:
+		case <-s.Done():
 			return true
 		case <-time.After(10 * time.Millisecond):
 		}
-		if out, err := tr.client(s.url, "list", "--state", "queued", "--state", "running", "--json"); err == nil && !strings.Contains(out, `"id"`) {
-			s.kill()
+		if out, err := tr.Client(s.URL, "list", "--state", "queued", "--state", "running", "--json"); err == nil && !strings.Contains(out, `"id"`) {
+			s.Kill()
 			return false
 		}
 	}
@@ -352,7 +352,7 @@ func TestRunnerCrash_RepeatsOnlyWhatRan(t *testing.T) {
 	tr := newTrial(t)
 	killed := 0
 	tr.disturb(func() error {
-		n, err := tr.killRunners()
+		n, err := tr.KillRunners()
 		killed += n
 		return err
 	})
@@ -368,15 +368,15 @@ func TestWholeCrash_RepeatsOnlyWhatRan(t *testing.T) {
 	tr.disturb(func() error {
 		first := tr.random.IntN(2)
 		if first == 0 {
-			tr.server.kill()
+			tr.server.Kill()
 		}
-		if _, err := tr.killRunners(); err != nil {
+		if _, err := tr.KillRunners(); err != nil {
 			return err
 		}
 		if first == 1 {
-			tr.server.kill()
+			tr.server.Kill()
 			// It may have put a new runner in place of the dead one.
-			if _, err := tr.killRunners(); err != nil {
+			if _, err := tr.KillRunners(); err != nil {
 				return err
 			}
 		}
