@@ -13,6 +13,8 @@ import (
 	"strings"
 	"sync"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/semel-dev/semel/internal/flow"
 	"github.com/semel-dev/semel/internal/wire"
 )
@@ -160,7 +162,10 @@ func (d *dirs) close(p place, ref wire.Ref, succeeded bool) {
 
 func (d *dirs) remove(p place) {
 	for _, path := range []string{p.output, p.script} {
-		_ = os.Remove(path)
+		_ = unix.Unlink(path)
+	}
+	if unix.Rmdir(p.own) == nil { // empty, as most are
+		return
 	}
 	if err := os.RemoveAll(p.own); err != nil {
 		d.log.Warn("the directory of an attempt is left behind", "dir", p.own, "cause", err)
