@@ -48,6 +48,7 @@ type node struct {
 	slots  int
 	used   int // slots of its active attempts of this partition
 	light  int // active attempts that take no slot
+	active int // all of them
 }
 
 // New returns the machine of a partition that was claimed and loaded.
@@ -95,10 +96,8 @@ type Counts struct{ Runs, Ready, Active, Taken int }
 // Counts returns how much there is in memory.
 func (m *Machine) Counts() Counts {
 	c := Counts{Runs: len(m.runs), Ready: m.queue.len()}
-	for _, r := range m.runs {
-		c.Active += r.machine.Active()
-	}
 	for _, n := range m.nodes {
+		c.Active += n.active
 		c.Taken += n.used
 	}
 	return c

@@ -82,6 +82,7 @@ func (n *node) room(slots int) bool {
 }
 
 func (n *node) take(slots, count int) {
+	n.active += count
 	if slots == 0 {
 		n.light += count
 	} else {

@@ -397,6 +397,14 @@ func (v *world) allFinal() bool {
 	return true
 }
 
+// settled says that nothing is left in memory once every run is over.
+func (v *world) settled() {
+	v.turn()
+	if c := v.machine.Counts(); c.Active != 0 || c.Taken != 0 || c.Runs != 0 {
+		v.t.Errorf("all runs are over, and in memory there are %+v", c)
+	}
+}
+
 // outcomes compares what is stored with what the worker's processes did.
 func (v *world) outcomes() {
 	for id, tasks := range v.attempts {
@@ -453,5 +461,6 @@ func TestWorld_NothingTwiceNothingLost(t *testing.T) {
 		}
 		v.heal()
 		v.outcomes()
+		v.settled()
 	})
 }
