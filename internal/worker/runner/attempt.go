@@ -32,6 +32,7 @@ type attempt struct {
 
 	mu      sync.Mutex
 	ending  ending         // zero: nobody ends it
+	patient time.Duration  // how long it may take to end; zero: no time at all
 	started fence.Instant  // zero: not yet
 	kill    func()         // ends all of it at once; nil: not started, or over
 	polite  func()         // asks it to end; nil likewise
@@ -45,7 +46,7 @@ func (a *attempt) begins(at fence.Instant, polite, kill func()) {
 	defer a.mu.Unlock()
 	a.started, a.polite, a.kill = at, polite, kill
 	if a.ending.result != "" {
-		kill()
+		a.endLocked()
 		return
 	}
 	if limit := a.work.Timeout; limit > 0 {
@@ -76,25 +77,38 @@ func (a *attempt) end(e ending, grace time.Duration) {
 	defer a.mu.Unlock()
 	asked := a.ending.result != ""
 	if !asked {
-		a.ending = e
+		a.ending, a.patient = e, grace
 	}
-	switch {
-	case a.kill == nil:
-	case grace <= 0:
-		a.kill()
-	case !asked:
-		a.polite()
-		a.timers[1] = time.AfterFunc(grace, func() { a.end(e, 0) })
+	if grace <= 0 {
+		a.patient = 0
+	}
+	if !asked || grace <= 0 {
+		a.endLocked()
 	}
 }
 
-// mark enters that the attempt is ended by a kill of the whole node.
+// endLocked sends the signal, if there is anything yet that can get one.
+func (a *attempt) endLocked() {
+	switch {
+	case a.kill == nil:
+	case a.patient <= 0:
+		a.kill()
+	default:
+		a.polite()
+		e := a.ending
+		a.timers[1] = time.AfterFunc(a.patient, func() { a.end(e, 0) })
+	}
+}
+
+// mark enters that the attempt is ended by a kill of the whole node, which is
+// about to come.
 func (a *attempt) mark(e ending) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.ending.result == "" {
 		a.ending = e
 	}
+	a.patient = 0
 }
 
 // mayStart reports whether the attempt may start at now, and else why not.

@@ -80,7 +80,7 @@ func (l *logFile) put(p []byte) {
 		return
 	} else if l.dropped == 0 {
 		l.out(p[:max(room, 0)])
-		l.out(fmt.Appendf(nil, "\n[semel: the log has reached its limit of %d bytes; what follows is dropped, but for its end]\n", l.limit))
+		l.out(fmt.Appendf(nil, "\n[semel: the log has reached its limit of %d bytes; of what follows only the end is kept]\n", l.limit))
 		p = p[max(room, 0):]
 	}
 	l.dropped += int64(len(p))

@@ -4,11 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/semel-dev/semel/internal/agent"
 	"github.com/semel-dev/semel/internal/fence"
@@ -92,6 +95,8 @@ func New(cfg Config) (_ *Runner, err error) {
 // can run under it.
 func (r *Runner) open() (err error) {
 	dir := r.cfg.Dir
+	// What this process was given open by its own parent is not for the tasks.
+	_ = unix.CloseRange(3, math.MaxInt32, unix.CLOSE_RANGE_CLOEXEC) // before Linux 5.11: they see it
 	if r.lock, err = takeLock(dir); err != nil {
 		return err
 	}

@@ -53,19 +53,20 @@ func (r *Runner) Serve(ctx context.Context) error {
 		if err != nil {
 			return fmt.Errorf("accept an agent: %w", err)
 		}
-		group.Go(func() { r.serve(ctx, conn) })
+		link := r.Local() // here, so that the newest link is that of the newest connection
+		group.Go(func() { r.serve(ctx, conn, link) })
 	}
 }
 
 // serve carries one connection over a link within the process.
-func (r *Runner) serve(ctx context.Context, conn net.Conn) {
+func (r *Runner) serve(ctx context.Context, conn net.Conn, link Link) {
 	stop := context.AfterFunc(ctx, func() { conn.Close() })
 	defer stop()
 	defer conn.Close()
+	defer link.Close()
 	if err := writeFrame(conn, r.hello); err != nil {
 		return
 	}
-	link := r.Local()
 	var group sync.WaitGroup
 	defer group.Wait()
 	group.Go(func() {
@@ -82,7 +83,7 @@ func (r *Runner) serve(ctx context.Context, conn net.Conn) {
 			}
 		}
 	})
-	defer link.Close() // ends the writer
+	defer link.Close() // ends the writer, for which group waits
 	in := bufio.NewReaderSize(conn, 64<<10)
 	for {
 		var m ToRunner
