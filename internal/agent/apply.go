@@ -173,6 +173,9 @@ func (m *Machine) bury(partition int, ref wire.Ref, out *Out) {
 // will never be started here.
 func (m *Machine) ask(a *wire.Ask, out *Out) {
 	if m.stale(a.Owner, out) {
+		for _, ref := range a.Refs { // so that an owner whose store has gone back in time hears of it
+			out.Reports = append(out.Reports, m.report(a.Owner.Partition, ref, wire.Stale))
+		}
 		return
 	}
 	for _, ref := range a.Refs {

@@ -27,6 +27,11 @@ import (
 	"github.com/semel-dev/semel/internal/worker/runner"
 )
 
+// insideTTL is the lease of a runner inside this process. It ends with the
+// process, so the lease protects nothing: it is long enough for a laptop that
+// sleeps, and short enough to fence by, should the data directory get lost.
+const insideTTL = 48 * time.Hour
+
 // standaloneTTL is the lease of a server that is alone: nobody else may fence
 // its worker, so it only says how long tasks go on while no server comes back.
 const standaloneTTL = 15 * time.Minute
@@ -103,7 +108,10 @@ func (e *Engine) directory() error {
 	if e.cfg.Slots == 0 {
 		e.cfg.Slots = slotsPerCore * runtime.NumCPU()
 	}
-	if e.cfg.LeaseTTL == 0 {
+	switch {
+	case !e.cfg.OwnRunner:
+		e.cfg.LeaseTTL = insideTTL
+	case e.cfg.LeaseTTL == 0:
 		e.cfg.LeaseTTL = standaloneTTL
 	}
 	if err := os.MkdirAll(e.workerDir(), 0o700); err != nil {
@@ -121,7 +129,7 @@ func (e *Engine) wire() (err error) {
 		ID:   fence.NodeID(fmt.Sprintf("master@%d.%d", started.Wall.UnixMicro(), os.Getpid())),
 		Role: fence.Master, Address: "localhost", State: fence.Live, StartedAt: started.Wall,
 	}
-	e.master, err = master.New(master.Config{Store: e.store, Node: node, Alone: true, Log: e.cfg.Log})
+	e.master, err = master.New(master.Config{Store: e.store, Node: node, Alone: true, Log: e.cfg.Log, Boot: func() fence.Boot { return runner.Now().Boot }})
 	if err != nil {
 		return err
 	}
@@ -179,12 +187,23 @@ func (e *Engine) Run(ctx context.Context) error {
 	}
 	group.Go(func() error {
 		return worker.Run(ctx, worker.Config{
-			Host: e.host, Connect: e.connect(group), Slots: e.cfg.Slots, Address: "localhost",
+			Host: e.host, Ended: e.ended, Connect: e.connect(group), Slots: e.cfg.Slots, Address: "localhost",
 			Terms: fence.Terms{TTL: e.cfg.LeaseTTL, Kill: 2 * time.Second, Rho: 0.01},
 			Clock: runner.Now, Log: e.cfg.Log,
 		})
 	})
 	return group.Wait()
+}
+
+// ended reports whether a node is recorded as ended.
+func (e *Engine) ended(ctx context.Context, id fence.NodeID) (bool, error) {
+	nodes, err := e.store.NodeList(ctx)
+	for i := range nodes {
+		if nodes[i].ID == id {
+			return nodes[i].State.Ended(), err
+		}
+	}
+	return true, err // one that never joined has nothing
 }
 
 // connect opens streams to the master of this process.

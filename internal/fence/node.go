@@ -55,15 +55,16 @@ const (
 
 // Node is the stored row of one incarnation.
 type Node struct {
-	ID          NodeID    `json:"id"`
-	Role        Role      `json:"role"`
-	Address     string    `json:"address"`
-	State       State     `json:"state"`
-	Reason      string    `json:"reason,omitempty"` // why it ended
-	Slots       int       `json:"slots"`            // most slots its attempts may take at once
-	MachineID   string    `json:"machine_id"`
-	BootID      string    `json:"boot_id"`
-	Containment string    `json:"containment"` // cgroup, pidns, weak
-	StartedAt   time.Time `json:"started_at"`
-	EndedAt     time.Time `json:"ended_at,omitzero"`
+	ID          NodeID        `json:"id"`
+	Role        Role          `json:"role"`
+	Address     string        `json:"address"`
+	State       State         `json:"state"`
+	Reason      string        `json:"reason,omitempty"` // why it ended
+	Slots       int           `json:"slots"`            // most slots its attempts may take at once
+	MachineID   string        `json:"machine_id"`
+	BootID      string        `json:"boot_id"`
+	Containment string        `json:"containment"`         // cgroup, pidns, weak
+	TTL         time.Duration `json:"lease_ttl,omitempty"` // of a worker's lease
+	StartedAt   time.Time     `json:"started_at"`
+	EndedAt     time.Time     `json:"ended_at,omitzero"`
 }

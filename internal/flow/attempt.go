@@ -125,7 +125,11 @@ func (m *Machine) buried(now time.Time, in Buried) {
 	if m.killing() {
 		m.end(now, i, stopped, m.killCause(), m.run.Reason)
 	} else {
-		m.reopen(i)
+		// The first few go out at once. A worker that buries whatever it gets,
+		// since its lease is over perhaps, must not be met with a commit each.
+		c.lost++
+		c.reason = "attempt " + number(int(c.number)) + " never reached node " + string(c.attempt.Node)
+		m.again(now, i, lostWait(int(c.lost)))
 	}
 	m.record(c)
 }

@@ -52,6 +52,7 @@ func (m *Machine) pause() {
 			m.touch(int32(i))
 		}
 	}
+	m.ready.again(m) // what was announced has not been placed: it counts no more
 	m.enter(RunPausing, "")
 }
 

@@ -56,7 +56,7 @@ type TaskRun struct {
 	Generation Generation `json:"generation"`        // of the last attempt when this row was written; 0: none
 	Number     int        `json:"number"`            // of that attempt
 	Retries    int        `json:"retries,omitempty"` // spent of the retry budget of this round
-	Lost       int        `json:"lost,omitempty"`    // attempts lost in a row
+	Lost       int        `json:"lost,omitempty"`    // attempts lost or buried in a row
 	WakeAt     time.Time  `json:"wake_at,omitzero"`  // end of a delay
 	Round      int        `json:"round,omitempty"`   // the run's round that wrote it
 	FinishedAt time.Time  `json:"finished_at,omitzero"`
@@ -78,7 +78,7 @@ type Attempt struct {
 	Outputs      Outputs       `json:"outputs,omitempty"`
 	Round        int           `json:"round,omitempty"`   // the run's round that dispatched it
 	Retries      int           `json:"retries,omitempty"` // budget spent before it
-	Lost         int           `json:"lost,omitempty"`    // attempts lost in a row before it
+	Lost         int           `json:"lost,omitempty"`    // attempts lost or buried in a row before it
 	DispatchedAt time.Time     `json:"dispatched_at"`     // master's wall clock
 	Started      fence.Instant `json:"started,omitzero"`  // the worker's clocks, from just before exec
 	Finished     fence.Instant `json:"finished,omitzero"` // the worker's clocks, once all its processes were dead; for a lost attempt, when that was certified

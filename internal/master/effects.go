@@ -4,6 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
+	"time"
 
 	"github.com/semel-dev/semel/internal/fence"
 	"github.com/semel-dev/semel/internal/partition"
@@ -32,16 +35,18 @@ func (m *Master) Accept(ctx context.Context, end *stream.MasterEnd) error {
 		return context.Cause(ctx)
 	}
 	node := end.Hello.Node
-	if err := m.admit(ctx, &end.Hello); err != nil {
+	ttl, err := m.admit(ctx, &end.Hello)
+	if err != nil {
 		return err
 	}
-	m.mu.Lock()
+	m.mu.Lock() // held while telling: a stream that ends now must not be told of before
 	m.streams[node.ID] = end
+	m.granted[node.ID] = m.cfg.Boot()
+	end.Send(wire.ToWorker{Welcome: &wire.Welcome{Partitions: len(m.owners), TTL: ttl}, Granted: end.Hello.Beat})
+	m.tell(joined(end))
 	m.mu.Unlock()
-	end.Send(wire.ToWorker{Welcome: &wire.Welcome{Partitions: len(m.owners)}, Granted: end.Hello.Beat})
-	m.tell(partition.Joined{Node: node.ID, Slots: node.Slots, Dead: end.Hello.Dead})
 	m.cfg.Log.Info("worker joined", "node", node.ID, "slots", node.Slots, "containment", node.Containment, "dead", end.Hello.Dead)
-	err := m.listen(ctx, end)
+	err = m.listen(ctx, end)
 	m.part(node.ID, end)
 	if errors.Is(err, stream.ErrClosed) {
 		return nil
@@ -53,39 +58,56 @@ func (m *Master) Accept(ctx context.Context, end *stream.MasterEnd) error {
 // same node has taken its place.
 func (m *Master) part(id fence.NodeID, end *stream.MasterEnd) {
 	m.mu.Lock()
-	newest := m.streams[id] == sender(end)
-	if newest {
+	defer m.mu.Unlock()
+	if m.streams[id] == end {
 		delete(m.streams, id)
-	}
-	m.mu.Unlock()
-	if newest {
+		m.granted[id] = m.cfg.Boot()
 		m.tell(partition.Parted{Node: id})
+		select {
+		case m.parted <- struct{}{}:
+		default:
+		}
 		m.cfg.Log.Info("worker parted; its attempts stay its own", "node", id)
 	}
 }
 
+// joined is what a partition hears of a stream.
+func joined(end *stream.MasterEnd) partition.Joined {
+	return partition.Joined{Node: end.Hello.Node.ID, Slots: end.Hello.Node.Slots, Dead: end.Hello.Dead}
+}
+
+// rejoin tells a partition that begins anew of all the streams there are.
+func (m *Master) rejoin(o *owner) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, id := range slices.Sorted(maps.Keys(m.streams)) {
+		o.inbox.put(joined(m.streams[id]))
+	}
+}
+
 // admit registers a node that comes for the first time, and turns away one
-// that has ended: an incarnation never comes back.
-func (m *Master) admit(ctx context.Context, h *wire.Hello) error {
+// that has ended: an incarnation never comes back. It returns how long the
+// node's lease may be.
+func (m *Master) admit(ctx context.Context, h *wire.Hello) (time.Duration, error) {
 	nodes, err := m.cfg.Store.NodeList(ctx)
 	if err != nil {
-		return fmt.Errorf("list nodes: %w", err)
+		return 0, fmt.Errorf("list nodes: %w", err)
 	}
 	for i := range nodes {
 		if nodes[i].ID != h.Node.ID {
 			continue
 		}
 		if nodes[i].State.Ended() && !h.Dead {
-			return fmt.Errorf("worker %s has ended (%s) and cannot join again: %w", h.Node.ID, nodes[i].Reason, ErrEnded)
+			return 0, fmt.Errorf("worker %s has ended (%s) and cannot join again: %w", h.Node.ID, nodes[i].Reason, ErrEnded)
 		}
-		return nil
+		return nodes[i].TTL, nil
 	}
 	n := h.Node
 	n.Role, n.State = fence.Worker, fence.Live
 	if err := m.cfg.Store.Register(ctx, n); err != nil {
-		return fmt.Errorf("register worker %s: %w", n.ID, err)
+		return 0, fmt.Errorf("register worker %s: %w", n.ID, err)
 	}
-	return nil
+	return n.TTL, nil
 }
 
 // ErrEnded says that a node has been fenced or has left.
@@ -98,6 +120,9 @@ func (m *Master) listen(ctx context.Context, end *stream.MasterEnd) error {
 			return err
 		}
 		if msg.Beat != 0 {
+			m.mu.Lock()
+			m.granted[end.Hello.Node.ID] = m.cfg.Boot()
+			m.mu.Unlock()
 			end.Send(wire.ToWorker{Granted: msg.Beat})
 		}
 		m.deliver(msg.Node, msg.Reports)

@@ -58,7 +58,7 @@ func (w *worker) apply(in agent.Input) agent.Out {
 
 // serve attaches the worker to a master until ctx ends.
 func (w *worker) serve(ctx context.Context, m *master.Master) {
-	masterEnd, end := stream.Pipe(wire.Hello{Node: fence.Node{ID: w.node, Slots: 4}})
+	masterEnd, end := stream.Pipe(wire.Hello{Node: fence.Node{ID: w.node, Slots: 4, TTL: leaseTTL}})
 	defer end.Close()
 	go func() { _ = m.Accept(ctx, masterEnd) }()
 	w.mu.Lock()
@@ -100,6 +100,16 @@ func cluster(t *testing.T, s store.Store, n int) {
 		t.Fatal(err)
 	}
 }
+
+const leaseTTL = 20 * time.Second
+
+// newOwner is a message of an owner under some epoch.
+func newOwner(epoch flow.Epoch) agent.Message {
+	return agent.Message{ToWorker: wire.ToWorker{Ask: []wire.Ask{{Owner: wire.Owner{Epoch: epoch}}}}}
+}
+
+// boot counts from the start of the tests, or of a bubble.
+func boot() fence.Boot { return fence.Boot(time.Since(time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC))) }
 
 func runID(i int) flow.RunID { return flow.RunID(fmt.Sprintf("0190a000-0000-7000-8000-%012d", i)) }
 
@@ -147,7 +157,7 @@ func until(t *testing.T, s store.Store, run int, want flow.RunState) {
 // start runs a master until the returned function is called.
 func start(t *testing.T, s store.Store, incarnation int) (*master.Master, func() error) {
 	t.Helper()
-	m, err := master.New(master.Config{Store: s, Alone: true, Node: fence.Node{
+	m, err := master.New(master.Config{Store: s, Alone: true, Boot: boot, Node: fence.Node{
 		ID: fence.NodeID(fmt.Sprintf("m@%d", incarnation)), Role: fence.Master, State: fence.Live, StartedAt: time.Now(),
 	}})
 	if err != nil {

@@ -2,6 +2,7 @@ package master
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"sync/atomic"
@@ -29,6 +30,7 @@ type owner struct {
 	plans     *plans
 	committer *committer
 	seen      uint64      // sequence of the last command taken
+	behind    flow.Epoch  // the highest that a worker has seen, once it was above the owner's
 	look      atomic.Bool // there may be new commands
 	looked    time.Time   // when the store was last asked for them
 	counts    atomic.Pointer[partition.Counts]
@@ -38,18 +40,44 @@ func newOwner(m *Master, id int) *owner {
 	return &owner{master: m, id: id, inbox: newInbox(), plans: newPlans(m.cfg.Store)}
 }
 
-// run claims the partition and drives it until ctx ends or it is lost.
+// errBehind says that a worker has seen a higher epoch than the owner's.
+var errBehind = errors.New("a worker has seen a higher epoch")
+
+// run claims the partition and drives it until ctx ends or it is lost. Where
+// workers have seen a higher epoch than the store has, it was brought back from
+// a backup: the owner claims on until it is ahead of them. Had somebody else
+// claimed it, the store would refuse.
 func (o *owner) run(ctx context.Context, loaded func()) error {
-	position, err := o.master.cfg.Store.Claim(ctx, o.id, o.master.cfg.Node.ID, o.master.cfg.Now())
-	if err != nil {
+	defer loaded()
+	for {
+		if err := o.takeOver(ctx); err != nil {
+			return fmt.Errorf("take over partition %d: %w", o.id, err)
+		}
 		loaded()
-		return fmt.Errorf("claim partition %d: %w", o.id, err)
+		err := o.drive(ctx)
+		if !errors.Is(err, errBehind) {
+			return err
+		}
+		o.master.cfg.Log.Error("workers have seen a higher epoch than the store: was it restored from a backup? claiming again",
+			"partition", o.id, "seen", o.behind)
 	}
-	err = o.load(ctx, position.Epoch, position.Seq)
-	loaded()
-	if err != nil {
-		return fmt.Errorf("take over partition %d: %w", o.id, err)
+}
+
+// takeOver claims and loads the partition.
+func (o *owner) takeOver(ctx context.Context) error {
+	for {
+		position, err := o.master.cfg.Store.Claim(ctx, o.id, o.master.cfg.Node.ID, o.master.cfg.Now())
+		if err != nil {
+			return err
+		}
+		if position.Epoch > o.behind {
+			return o.load(ctx, position.Epoch, position.Seq)
+		}
 	}
+}
+
+// drive decides, and makes durable, until ctx ends or the partition is lost.
+func (o *owner) drive(ctx context.Context) error {
 	o.committer = newCommitter(o.master)
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return o.committer.run(ctx) })
@@ -75,7 +103,8 @@ func (o *owner) load(ctx context.Context, epoch flow.Epoch, seq uint64) error {
 		}
 		runs = append(runs, *loaded)
 	}
-	o.machine = partition.New(o.id, epoch, seq, runs)
+	o.machine, o.seen = partition.New(o.id, epoch, seq, runs), 0
+	o.inbox.drain() // what was for the former machine is told again by those who joined
 	o.master.cfg.Log.Info("partition taken", "partition", o.id, "epoch", epoch, "seq", seq, "runs", len(runs), "node", o.master.cfg.Node.ID)
 	nodes, err := o.master.cfg.Store.NodeList(ctx)
 	if err != nil {
@@ -87,6 +116,7 @@ func (o *owner) load(ctx context.Context, epoch flow.Epoch, seq uint64) error {
 			o.inbox.put(partition.Ended{Node: n.ID, Reason: n.Reason, At: endInstant(&n)})
 		}
 	}
+	o.master.rejoin(o)
 	o.wake()
 	return nil
 }
@@ -146,6 +176,10 @@ func (o *owner) turn(ctx context.Context) (wake time.Time, err error) {
 // order.
 func (o *owner) apply(ctx context.Context, inputs []partition.Input) (partition.Out, error) {
 	out := o.machine.Apply(o.master.cfg.Now(), inputs)
+	if out.Behind > 0 {
+		o.behind = out.Behind
+		return out, fmt.Errorf("epoch %d: %w", out.Behind, errBehind)
+	}
 	return out, o.committer.put(ctx, decided{batch: out.Batch, effects: out.Effects})
 }
 

@@ -15,7 +15,7 @@ import (
 	"github.com/semel-dev/semel/internal/fence"
 	"github.com/semel-dev/semel/internal/partition"
 	"github.com/semel-dev/semel/internal/store"
-	"github.com/semel-dev/semel/internal/wire"
+	"github.com/semel-dev/semel/internal/wire/stream"
 )
 
 // Config is what a master needs.
@@ -28,6 +28,10 @@ type Config struct {
 	Alone bool
 	Log   *slog.Logger
 	Now   func() time.Time // default time.Now
+	// Boot reads CLOCK_BOOTTIME, for leases. Required.
+	Boot func() fence.Boot
+	// Rho is the most by which the clock rates of two machines differ; default 1 %.
+	Rho float64
 	// PollEvery is the slow poll for commands whose wake-up was lost; default 30 s.
 	PollEvery time.Duration
 }
@@ -49,6 +53,12 @@ func (c *Config) Check() error {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
+	if c.Boot == nil {
+		return errors.New("master: no clock for leases")
+	}
+	if c.Rho == 0 {
+		c.Rho = 0.01
+	}
 	if c.PollEvery == 0 {
 		c.PollEvery = 30 * time.Second
 	}
@@ -59,22 +69,21 @@ func (c *Config) Check() error {
 type Master struct {
 	cfg    Config
 	owners []*owner
+	parted chan struct{} // holds a value after a worker has parted
 	ready  chan struct{} // closed once every partition is claimed and loaded
 	tally  tally
 
 	mu      sync.Mutex
-	streams map[fence.NodeID]sender
+	streams map[fence.NodeID]*stream.MasterEnd
+	granted map[fence.NodeID]fence.Boot // when each worker was last given its lease
 }
-
-// sender is a worker's stream, as far as effects need it.
-type sender interface{ Send(wire.ToWorker) }
 
 // New returns a master that Run starts.
 func New(cfg Config) (*Master, error) {
 	if err := cfg.Check(); err != nil {
 		return nil, err
 	}
-	m := &Master{cfg: cfg, ready: make(chan struct{}), streams: map[fence.NodeID]sender{}}
+	m := &Master{cfg: cfg, ready: make(chan struct{}), parted: make(chan struct{}, 1), streams: map[fence.NodeID]*stream.MasterEnd{}, granted: map[fence.NodeID]fence.Boot{}}
 	for id := range cfg.Partitions {
 		m.owners = append(m.owners, newOwner(m, id))
 	}
@@ -93,13 +102,16 @@ func (m *Master) Run(ctx context.Context) error {
 	var loaded sync.WaitGroup
 	loaded.Add(len(m.owners))
 	for _, o := range m.owners {
-		group.Go(func() error { return o.run(ctx, loaded.Done) })
+		group.Go(func() error { return o.run(ctx, sync.OnceFunc(loaded.Done)) })
 	}
 	group.Go(func() error {
 		loaded.Wait()
 		close(m.ready)
 		return nil
 	})
+	if m.cfg.Alone {
+		group.Go(func() error { return m.fenceSilent(ctx) })
+	}
 	err := group.Wait()
 	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
 		return nil

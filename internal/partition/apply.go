@@ -30,6 +30,10 @@ type Machine struct {
 	nodes  map[fence.NodeID]*node
 	queue  queue
 	timers timers
+	// faulty are the runs whose definition cannot be used, as of the load. They
+	// wait, visibly, for a version of the program that can.
+	faulty map[flow.RunID]*Loaded
+	behind flow.Epoch
 
 	batch   *builder // of the Apply that is going on
 	effects *outbox
@@ -53,10 +57,15 @@ type node struct {
 
 // New returns the machine of a partition that was claimed and loaded.
 func New(id int, epoch flow.Epoch, seq uint64, runs []Loaded) *Machine {
-	m := &Machine{id: id, epoch: epoch, seq: seq, runs: map[flow.RunID]*run{}, nodes: map[fence.NodeID]*node{}}
+	m := &Machine{
+		id: id, epoch: epoch, seq: seq,
+		runs: map[flow.RunID]*run{}, nodes: map[fence.NodeID]*node{}, faulty: map[flow.RunID]*Loaded{},
+	}
 	for i := range runs {
 		if runs[i].Plan != nil {
 			m.take(&runs[i])
+		} else {
+			m.faulty[runs[i].Run.ID] = &runs[i]
 		}
 	}
 	return m
@@ -77,7 +86,7 @@ func (m *Machine) take(l *Loaded) *run {
 
 // Has reports whether a run is in memory, so that a command on it need not
 // bring it along.
-func (m *Machine) Has(id flow.RunID) bool { return m.runs[id] != nil }
+func (m *Machine) Has(id flow.RunID) bool { return m.runs[id] != nil || m.faulty[id] != nil }
 
 // Active returns the nodes that have attempts of this partition.
 func (m *Machine) Active() []fence.NodeID {
@@ -124,8 +133,9 @@ func (m *Machine) Apply(now time.Time, inputs []Input) Out {
 		}
 	}
 	m.fire(now)
+	m.expose(now)
 	more := m.place(now)
-	out := Out{Effects: m.effects.messages(), Wake: m.timers.next(), More: more}
+	out := Out{Effects: m.effects.messages(), Wake: m.timers.next(), More: more, Behind: m.behind}
 	if b := m.batch.batch(); !b.Empty() {
 		m.seq++
 		b.Partition, b.Epoch, b.Seq, b.At = m.id, m.epoch, m.seq, now
@@ -141,6 +151,8 @@ func (m *Machine) submitted(now time.Time, in *Submitted) {
 	c := &in.Command
 	refused := ""
 	switch {
+	case m.faulty[c.Run] != nil:
+		refused = m.faulty[c.Run].Fault
 	case in.Run != nil && in.Run.Plan == nil:
 		refused = m.poisoned(now, in.Run)
 	case m.runs[c.Run] == nil && in.Run == nil:
@@ -149,6 +161,24 @@ func (m *Machine) submitted(now time.Time, in *Submitted) {
 		refused = m.command(now, c, in.Run)
 	}
 	m.batch.consumed(Consumed{Sequence: c.Sequence, Refused: refused})
+}
+
+// expose says of each faulty run what is wrong with it. What it has on workers
+// stays there, unforgotten; where there is nothing, the run fails.
+func (m *Machine) expose(now time.Time) {
+	for _, id := range slices.Sorted(maps.Keys(m.faulty)) {
+		l := m.faulty[id]
+		active := slices.ContainsFunc(l.Attempts, func(a flow.Attempt) bool { return !a.State.Final() })
+		switch {
+		case !active:
+			m.poisoned(now, l)
+			delete(m.faulty, id)
+		case l.Run.Reason != l.Fault:
+			l.Run.Reason = l.Fault
+			m.batch.run(&l.Run)
+			m.batch.event(Event{At: now, Cause: "fault", Run: id, Epoch: m.epoch, Message: l.Fault})
+		}
+	}
 }
 
 // poisoned fails a run whose definition cannot be used: visibly, not in a
@@ -293,7 +323,14 @@ func (m *Machine) killAgain(id flow.RunID, to fence.NodeID) {
 func (m *Machine) reported(now time.Time, in *Reported) {
 	for i := range in.Reports {
 		rep := &in.Reports[i]
+		if rep.Epoch > m.epoch {
+			m.behind = max(m.behind, rep.Epoch)
+			continue
+		}
 		r := m.runs[rep.Ref.Run]
+		if m.faulty[rep.Ref.Run] != nil {
+			continue // its outcome is for an owner that understands the run
+		}
 		if r == nil {
 			// Not in memory means final and committed, or about to be, ahead of
 			// this effect: the worker need not remember it.

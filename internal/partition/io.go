@@ -68,6 +68,10 @@ type Out struct {
 	Effects []Send    // to be released once Batch, and every batch before it, is committed
 	Wake    time.Time // when to Tick next; zero: no timer
 	More    bool      // there is more to place: Tick again as soon as possible
+	// Behind is an epoch, above the machine's own, that a worker has seen: the
+	// partition has another owner, or the store has gone back in time. The
+	// machine is to be thrown away; Claim tells which it is. Zero: none.
+	Behind flow.Epoch
 }
 
 // Send is a message that leaves for a worker. A worker without a stream is not

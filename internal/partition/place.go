@@ -16,11 +16,15 @@ import (
 // the worker's memory.
 const lightMax = 10_000
 
+// placedBytes bounds what one batch hands over, besides placedMax: parameters
+// and environments of 2,000 attempts may be 100 MB and more.
+const placedBytes = 8 << 20
+
 // place gives ready task runs to workers, by priority of run, age of run,
 // priority of task and order of the definition. It reports whether it stopped
 // for the size of the batch and not for want of slots.
 func (m *Machine) place(now time.Time) (more bool) {
-	placed := 0
+	placed, bytes := 0, 0
 	for _, line := range []*line{&m.queue.light, &m.queue.heavy} {
 		for line.Len() > 0 {
 			top := (*line)[0]
@@ -30,7 +34,7 @@ func (m *Machine) place(now time.Time) (more bool) {
 				heap.Pop(line)
 				continue
 			}
-			if placed == placedMax {
+			if placed == placedMax || bytes >= placedBytes {
 				return true
 			}
 			n := m.freest(top.slots)
@@ -39,21 +43,27 @@ func (m *Machine) place(now time.Time) (more bool) {
 			}
 			heap.Pop(line)
 			placed++
-			m.dispatch(now, id, r, top, n)
+			bytes += m.dispatch(now, id, r, top, n)
 		}
 	}
 	return false
 }
 
-func (m *Machine) dispatch(now time.Time, id flow.RunID, r *run, t turn, n *node) {
+// dispatch returns how many bytes it hands over, roughly.
+func (m *Machine) dispatch(now time.Time, id flow.RunID, r *run, t turn, n *node) (bytes int) {
 	n.take(t.slots, 1)
 	out := r.machine.Apply(now, flow.Place{Task: t.task, Node: n.id, Epoch: m.epoch})
 	if out.Work == nil {
 		n.take(t.slots, -1)
 	} else {
 		m.effects.to(n.id).dispatch(wire.Dispatch{Owner: m.owner(), Work: *out.Work})
+		bytes = len(out.Work.Config)
+		for _, e := range out.Work.Env {
+			bytes += len(e)
+		}
 	}
 	m.absorb(now, id, r, &out)
+	return bytes
 }
 
 // freest returns the joined worker with the most free slots, by name among

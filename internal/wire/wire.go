@@ -9,6 +9,8 @@
 package wire
 
 import (
+	"time"
+
 	"github.com/semel-dev/semel/internal/fence"
 	"github.com/semel-dev/semel/internal/flow"
 )
@@ -43,6 +45,9 @@ type ToWorker struct {
 // Welcome is a master's first message on a stream.
 type Welcome struct {
 	Partitions int `json:"partitions"` // how many it owns: each of them will Ask once
+	// TTL is that of the node's lease, as it was registered: a grant is never
+	// longer than what a fencer goes by.
+	TTL time.Duration `json:"ttl"`
 }
 
 // Hello opens a stream.

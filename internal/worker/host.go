@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/semel-dev/semel/internal/fence"
 	"github.com/semel-dev/semel/internal/worker/runner"
 )
 
@@ -47,19 +48,19 @@ func NewProcessHost(cfg runner.Config) (*ProcessHost, error) {
 
 // Open implements Host.
 func (h *ProcessHost) Open(ctx context.Context) (runner.Link, runner.Hello, error) {
-	if link, hello, err := h.dial(ctx); err == nil {
+	if link, hello, err := dial(ctx, h.cfg.Dir); err == nil {
 		return link, hello, nil
 	}
 	if err := runner.Spawn(ctx, h.exe, h.args, h.cfg.Dir); err != nil {
 		return nil, runner.Hello{}, err
 	}
-	return h.dial(ctx)
+	return dial(ctx, h.cfg.Dir)
 }
 
-func (h *ProcessHost) dial(ctx context.Context) (runner.Link, runner.Hello, error) {
+func dial(ctx context.Context, dir string) (runner.Link, runner.Hello, error) {
 	ctx, cancel := context.WithTimeout(ctx, dialMax)
 	defer cancel()
-	return runner.Dial(ctx, h.cfg.Dir)
+	return runner.Dial(ctx, dir)
 }
 
 // Certify implements Host.
@@ -69,6 +70,17 @@ func (h *ProcessHost) Certify(ctx context.Context) (*runner.Certificate, error) 
 		return nil, nil
 	}
 	return c, err
+}
+
+// Former implements Host.
+func (h *ProcessHost) Former() (fence.NodeID, error) { return former(h.cfg.Dir) }
+
+func former(dir string) (fence.NodeID, error) {
+	status, err := runner.Inspect(dir)
+	if err != nil || status.Hello == nil {
+		return "", err
+	}
+	return status.Hello.Node, nil
 }
 
 // Discard implements Host.
@@ -102,11 +114,16 @@ func NewInsideHost(cfg runner.Config) (*InsideHost, error) {
 	return &InsideHost{cfg: cfg}, nil
 }
 
-// Open implements Host.
+// Open implements Host. A runner of its own process that still lives on this
+// data directory, left behind by a server, is taken as it is: what runs under
+// it goes on.
 func (h *InsideHost) Open(ctx context.Context) (runner.Link, runner.Hello, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if !h.alive() {
+		if link, hello, err := dial(ctx, h.cfg.Dir); err == nil {
+			return link, hello, nil
+		}
 		r, err := runner.New(h.cfg)
 		if err != nil {
 			return nil, runner.Hello{}, err
@@ -143,8 +160,15 @@ func (h *InsideHost) Certify(ctx context.Context) (*runner.Certificate, error) {
 	if h.alive() {
 		return nil, nil
 	}
-	return runner.Certify(ctx, h.cfg)
+	c, err := runner.Certify(ctx, h.cfg)
+	if errors.Is(err, runner.ErrAlive) {
+		return nil, nil
+	}
+	return c, err
 }
+
+// Former implements Host.
+func (h *InsideHost) Former() (fence.NodeID, error) { return former(h.cfg.Dir) }
 
 // Discard implements Host.
 func (h *InsideHost) Discard(c *runner.Certificate) error { return runner.Discard(h.cfg.Dir, c) }

@@ -41,6 +41,26 @@ func (cfg *Config) mourn(ctx context.Context) error {
 	return nil
 }
 
+// abandon gives up on a former runner whose end cannot be proven, once a master
+// has fenced it: its lease has ended, so what it had was killed by its own
+// clock, and counts as lost. Until then nothing new begins here: its lease may
+// still be good.
+func (cfg *Config) abandon(ctx context.Context, unproven error) error {
+	id, err := cfg.Host.Former()
+	if err != nil {
+		return err
+	}
+	ended, err := cfg.Ended(ctx, id)
+	switch {
+	case err != nil:
+		return fmt.Errorf("look for node %s: %w", id, err)
+	case !ended:
+		return fmt.Errorf("wait for the end of its lease: %w", unproven)
+	}
+	cfg.Log.Warn("former runner is given up: it was fenced", "node", id, "cause", unproven)
+	return cfg.Host.Discard(&runner.Certificate{Node: id})
+}
+
 // estate is what a dead node leaves, while it is handed over.
 type estate struct {
 	c       *runner.Certificate

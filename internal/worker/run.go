@@ -37,6 +37,8 @@ type Host interface {
 	// Certify ends what is left of a dead runner and says what is known of its
 	// attempts; nil if there was none. It fails rather than guess.
 	Certify(ctx context.Context) (*runner.Certificate, error)
+	// Former says which runner Certify has to account for; empty: none.
+	Former() (fence.NodeID, error)
 	// Discard says that the consequences of a certificate are recorded.
 	Discard(c *runner.Certificate) error
 	// Kill ends every process of a runner's node, without asking it.
@@ -48,6 +50,8 @@ type Host interface {
 // Config is what a worker needs.
 type Config struct {
 	Host Host
+	// Ended reports whether a node is recorded as ended.
+	Ended func(ctx context.Context, id fence.NodeID) (bool, error)
 	// Connect opens a stream to a master.
 	Connect func(ctx context.Context, h wire.Hello) (*stream.WorkerEnd, error)
 	Slots   int // of this worker
@@ -95,7 +99,12 @@ func pause(ctx context.Context, d time.Duration) {
 // been brought together.
 func (cfg *Config) life(ctx context.Context) (served bool, err error) {
 	if err := cfg.mourn(ctx); err != nil {
-		return false, err
+		if !errors.Is(err, runner.ErrUnproven) {
+			return false, err
+		}
+		if err := cfg.abandon(ctx, err); err != nil {
+			return false, err
+		}
 	}
 	link, hello, err := cfg.Host.Open(ctx)
 	if err != nil {
@@ -103,7 +112,7 @@ func (cfg *Config) life(ctx context.Context) (served bool, err error) {
 	}
 	defer link.Close()
 	cfg.Log.Info("runner attached", "node", hello.Node, "pid", hello.PID, "containment", hello.Containment)
-	a := &agent{cfg: cfg, link: link, hello: hello, lease: fence.NewLease(cfg.Terms)}
+	a := &agent{cfg: cfg, link: link, hello: hello, lease: fence.NewLease(cfg.Terms), terms: cfg.Terms}
 	err = a.serve(ctx)
 	return a.welcomed.Load(), err
 }
@@ -111,9 +120,15 @@ func (cfg *Config) life(ctx context.Context) (served bool, err error) {
 // node is the row of the runner's incarnation.
 func (cfg *Config) node(h *runner.Hello) fence.Node {
 	return fence.Node{
-		ID: h.Node, Role: fence.Worker, Address: cfg.Address, State: fence.Live, Slots: cfg.Slots,
+		ID: h.Node, Role: fence.Worker, Address: cfg.Address, State: fence.Live, Slots: cfg.Slots, TTL: cfg.Terms.TTL,
 		MachineID: h.MachineID, BootID: h.BootID, Containment: h.Containment, StartedAt: cfg.Clock().Wall,
 	}
+}
+
+// grant is a deadline, and how long after it was given the next is asked for.
+type grant struct {
+	deadline fence.Boot
+	beat     time.Duration
 }
 
 // agent is one attachment of a runner to a master.
@@ -122,7 +137,8 @@ type agent struct {
 	link  runner.Link
 	hello runner.Hello
 	end   *stream.WorkerEnd
-	lease *fence.Lease // owned by the goroutine of down
+	lease *fence.Lease // owned by the goroutine of down, as are its terms
+	terms fence.Terms
 
 	welcomed atomic.Bool // the master has taken the stream
 }
@@ -139,10 +155,10 @@ func (a *agent) serve(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	stop := context.AfterFunc(ctx, func() { a.link.Close() }) // Recv of a link knows no context
 	defer stop()
-	deadlines := make(chan fence.Boot, 1)
+	grants := make(chan grant, 1)
 	group.Go(func() error { return a.up() })
-	group.Go(func() error { return a.down(ctx, deadlines) })
-	group.Go(func() error { return a.watch(ctx, deadlines) })
+	group.Go(func() error { return a.down(ctx, grants) })
+	group.Go(func() error { return a.watch(ctx, grants) })
 	return group.Wait()
 }
 
@@ -161,14 +177,21 @@ func (a *agent) up() error {
 
 // down carries messages from the master to the runner. The Welcome brings the
 // first grant, so that the runner holds a lease before anything is dispatched.
-func (a *agent) down(ctx context.Context, deadlines chan fence.Boot) error {
+func (a *agent) down(ctx context.Context, grants chan grant) error {
 	for {
 		msg, err := a.end.Recv(ctx)
 		if err != nil {
 			return err
 		}
+		if msg.Welcome != nil {
+			// Never longer than what the node is registered with: that is what
+			// a fencer waits for.
+			a.terms = a.cfg.Terms
+			a.terms.TTL = min(a.terms.TTL, msg.Welcome.TTL)
+			a.lease = fence.NewLease(a.terms)
+		}
 		if msg.Granted != 0 {
-			if err := a.extend(msg.Granted, deadlines); err != nil {
+			if err := a.extend(msg.Granted, grants); err != nil {
 				return err
 			}
 		}
@@ -181,6 +204,9 @@ func (a *agent) down(ctx context.Context, deadlines chan fence.Boot) error {
 		if len(msg.Ask)+len(msg.Dispatch)+len(msg.Kill)+len(msg.Forget) == 0 {
 			continue
 		}
+		if len(msg.Dispatch) > 0 && !a.lease.Acting(a.cfg.Clock().Boot) {
+			a.beat() // this machine was asleep: the runner buries these, and the next may start again
+		}
 		if err := a.link.Send(runner.ToRunner{Message: &msg}); err != nil {
 			return err
 		}
@@ -188,26 +214,26 @@ func (a *agent) down(ctx context.Context, deadlines chan fence.Boot) error {
 }
 
 // extend passes a grant on, unless it came too late.
-func (a *agent) extend(sent fence.Boot, deadlines chan fence.Boot) error {
+func (a *agent) extend(sent fence.Boot, grants chan grant) error {
 	if !a.lease.Confirm(fence.StoreWitness, sent, a.cfg.Clock().Boot) {
 		a.cfg.Log.Warn("a grant came too late and is dropped", "node", a.hello.Node)
 		return nil
 	}
 	d := a.lease.Deadline()
 	select {
-	case <-deadlines: // replaced by the newer one
+	case <-grants: // replaced by the newer one
 	default:
 	}
-	deadlines <- d
+	grants <- grant{deadline: d, beat: a.terms.Heartbeat()}
 	return a.link.Send(runner.ToRunner{Extend: &d})
 }
 
 // watch asks for the lease, and is the second killer: should the deadline pass
 // without a newer grant, it kills whatever the runner, frozen perhaps, has not.
-func (a *agent) watch(ctx context.Context, deadlines <-chan fence.Boot) error {
-	beat := time.NewTicker(a.cfg.Terms.Heartbeat())
+func (a *agent) watch(ctx context.Context, grants <-chan grant) error {
+	last := grant{beat: a.cfg.Terms.Heartbeat()}
+	beat := time.NewTimer(last.beat)
 	defer beat.Stop()
-	var deadline fence.Boot
 	kill := time.NewTimer(0)
 	kill.Stop()
 	defer kill.Stop()
@@ -216,13 +242,19 @@ func (a *agent) watch(ctx context.Context, deadlines <-chan fence.Boot) error {
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		case <-beat.C:
-			a.end.Send(wire.FromWorker{Node: a.hello.Node, Beat: a.cfg.Clock().Boot})
-		case deadline = <-deadlines:
-			kill.Reset(a.untilKill(deadline))
+			a.beat()
+			beat.Reset(last.beat)
+		case last = <-grants:
+			beat.Reset(last.beat)
+			kill.Reset(a.untilKill(last.deadline))
 		case <-kill.C:
 			// Timers do not count a suspended machine: only the boot clock says
 			// that it is time.
-			if left := a.untilKill(deadline); left > 0 {
+			select {
+			case last = <-grants: // it came at the same moment
+			default:
+			}
+			if left := a.untilKill(last.deadline); left > 0 {
 				kill.Reset(left)
 				continue
 			}
@@ -232,6 +264,11 @@ func (a *agent) watch(ctx context.Context, deadlines <-chan fence.Boot) error {
 			}
 		}
 	}
+}
+
+// beat asks for the lease.
+func (a *agent) beat() {
+	a.end.Send(wire.FromWorker{Node: a.hello.Node, Beat: a.cfg.Clock().Boot})
 }
 
 func (a *agent) untilKill(deadline fence.Boot) time.Duration {

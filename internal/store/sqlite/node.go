@@ -23,10 +23,10 @@ func (s *Store) Register(ctx context.Context, n fence.Node) error {
 
 func (t *tx) register(n *fence.Node) error {
 	made, err := t.exec(`
-		INSERT INTO nodes (id, role, address, state, reason, slots, machine_id, boot_id, containment, started_at, ended_at)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+		INSERT INTO nodes (id, role, address, state, reason, slots, machine_id, boot_id, containment, lease_ttl, started_at, ended_at)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 		ON CONFLICT (id) DO NOTHING`,
-		string(n.ID), string(n.Role), n.Address, string(n.State), n.Reason, n.Slots, n.MachineID, n.BootID, n.Containment,
+		string(n.ID), string(n.Role), n.Address, string(n.State), n.Reason, n.Slots, n.MachineID, n.BootID, n.Containment, int64(n.TTL),
 		micros(n.StartedAt), micros(n.EndedAt))
 	if err == nil && made == 0 {
 		return store.ErrKnownNode
@@ -68,12 +68,12 @@ func (t *tx) endNode(id fence.NodeID, state fence.State, reason string, now time
 func (s *Store) NodeList(ctx context.Context) (list []fence.Node, err error) {
 	err = s.readers.list(ctx, func(row scanner) error {
 		var n fence.Node
-		err := row.Scan(&n.ID, &n.Role, &n.Address, &n.State, &n.Reason, &n.Slots, &n.MachineID, &n.BootID, &n.Containment,
+		err := row.Scan(&n.ID, &n.Role, &n.Address, &n.State, &n.Reason, &n.Slots, &n.MachineID, &n.BootID, &n.Containment, &n.TTL,
 			stamp{&n.StartedAt}, stamp{&n.EndedAt})
 		list = append(list, n)
 		return err
 	}, `
-		SELECT id, role, address, state, reason, slots, machine_id, boot_id, containment, started_at, ended_at
+		SELECT id, role, address, state, reason, slots, machine_id, boot_id, containment, lease_ttl, started_at, ended_at
 		FROM nodes ORDER BY started_at DESC, key DESC`)
 	return list, read(err, "list nodes")
 }

@@ -140,6 +140,7 @@ CREATE TABLE nodes (
     machine_id  TEXT    NOT NULL,
     boot_id     TEXT    NOT NULL,
     containment TEXT    NOT NULL,
+    lease_ttl   INTEGER NOT NULL, -- nanoseconds
     started_at  INTEGER,
     ended_at    INTEGER
 );
