@@ -98,10 +98,21 @@ func TestUnknownInputChangesNothing(t *testing.T) {
 	v.place("t0")
 	before := v.m.Views()
 	for _, in := range []Input{
-		Started{Task: "nobody", Generation: 1}, Lost{Task: "nobody", Generation: 1}, Buried{Task: "nobody", Generation: 1},
-		Started{Task: "t0", Generation: 2}, Lost{Task: "t0", Generation: 0}, Buried{Task: "t1", Generation: 0},
-		Place{Task: -1}, Place{Task: 2}, Place{Task: 0, Node: "n2"}, Place{Task: 1, Node: "n2"}, Begin{}, Tick{},
-		Resume{Tasks: []string{"nobody"}}, Rerun{}, Rerun{Select: Select{Tasks: []string{"nobody"}}},
+		Started{Task: "nobody", Generation: 1},
+		Lost{Task: "nobody", Generation: 1},
+		Buried{Task: "nobody", Generation: 1},
+		Started{Task: "t0", Generation: 2},
+		Lost{Task: "t0", Generation: 0},
+		Buried{Task: "t1", Generation: 0},
+		Place{Task: -1},
+		Place{Task: 2},
+		Place{Task: 0, Node: "n2"},
+		Place{Task: 1, Node: "n2"},
+		Begin{},
+		Tick{},
+		Resume{Tasks: []string{"nobody"}},
+		Rerun{},
+		Rerun{Select: Select{Tasks: []string{"nobody"}}},
 	} {
 		if diff := cmp.Diff(Out{}, v.apply(in)); diff != "" {
 			t.Errorf("%T%+v: %s", in, in, diff)

@@ -101,8 +101,10 @@ func TestScriptsOfOtherTypesAreData(t *testing.T) {
 func TestEnvironmentAndSecrets(t *testing.T) {
 	params := param.Values{"region": "cn", "days": int64(3), "token": "s3cret", "empty": ""}
 	defs := []param.Def{
-		{Name: "region", Type: param.String}, {Name: "days", Type: param.Int},
-		{Name: "token", Type: param.String, Secret: true}, {Name: "empty", Type: param.String, Secret: true},
+		{Name: "region", Type: param.String},
+		{Name: "days", Type: param.Int},
+		{Name: "token", Type: param.String, Secret: true},
+		{Name: "empty", Type: param.String, Secret: true},
 	}
 	work, _ := worked(t, Task{Env: map[string]string{"STAGE": "${{ params.region }}-${{ task.attempt }}", "A": "$HOME"}}, params, defs...)
 	want := []string{"PARAM_DAYS=3", "PARAM_EMPTY=", "PARAM_REGION=cn", "PARAM_TOKEN=s3cret", "WHERE=daily", "A=$HOME", "STAGE=cn-1"}

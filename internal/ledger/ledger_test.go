@@ -222,10 +222,13 @@ var broken = []struct {
 	{"P3: two at once, by the boot clock alone", func(h *History) {
 		h.attempt(failedThen).Finished.Boot = instant(55).Boot
 	}, []string{"P3 attempt 3 of task extract started on w2 5s before attempt 2 had ended on w1"}, nil},
-	{"P3: two at once, with another in between", func(h *History) {
-		h.attempt(lostFirst).Finished = instant(55)
-	}, []string{"P3 attempt 2 of task extract started on w1 25s before attempt 1 had ended on w1", "P3 attempt 3 of task extract started on w2 5s before attempt 1 had ended on w1"},
-		[]string{"P3 attempt 2 of task extract was dispatched before attempt 1 had ended, by the wall clocks of master and worker"}},
+	{
+		"P3: two at once, with another in between", func(h *History) {
+			h.attempt(lostFirst).Finished = instant(55)
+		},
+		[]string{"P3 attempt 2 of task extract started on w1 25s before attempt 1 had ended on w1", "P3 attempt 3 of task extract started on w2 5s before attempt 1 had ended on w1"},
+		[]string{"P3 attempt 2 of task extract was dispatched before attempt 1 had ended, by the wall clocks of master and worker"},
+	},
 	{"P3: two at once, if the clocks of two machines agree", func(h *History) {
 		h.attempt(failedThen).Node = "w3"
 		h.attempt(thirdTime).Started = instant(39)
@@ -275,12 +278,15 @@ var broken = []struct {
 		"P4 attempt 3 of task extract was dispatched under epoch 2 of partition 3, which nobody claimed",
 		"P4 attempt 1 of task load was dispatched under epoch 2 of partition 3, which nobody claimed",
 	}, nil},
-	{"P4: an epoch that falls", func(h *History) {
-		h.attempt(failedThen).Epoch = 2
-		h.attempt(thirdTime).Epoch = 1
-		h.Claims[1].At = at(49)
-	}, []string{"P4 attempt 3 of task extract was dispatched under epoch 1, after attempt 2 under epoch 2"},
-		[]string{"P4 attempt 2 of task extract was dispatched before its epoch 2 was claimed, by the wall clock"}},
+	{
+		"P4: an epoch that falls", func(h *History) {
+			h.attempt(failedThen).Epoch = 2
+			h.attempt(thirdTime).Epoch = 1
+			h.Claims[1].At = at(49)
+		},
+		[]string{"P4 attempt 3 of task extract was dispatched under epoch 1, after attempt 2 under epoch 2"},
+		[]string{"P4 attempt 2 of task extract was dispatched before its epoch 2 was claimed, by the wall clock"},
+	},
 	{"P4: a dispatch after the partition had changed hands", func(h *History) {
 		h.attempt(loadOnce).Epoch = 1
 	}, []string{"P4 attempt 1 of task load was dispatched under epoch 1, 24s after m2 had claimed epoch 2"}, nil},

@@ -174,7 +174,7 @@ func matches(text string, args []ref.Val) (ref.Val, error) {
 	}
 	re, err := regexp.Compile(pattern)
 	if err != nil {
-		return nil, fmt.Errorf("bad regular expression: %v", err)
+		return nil, fmt.Errorf("bad regular expression: %w", err)
 	}
 	return types.Bool(re.MatchString(text)), nil
 }
@@ -189,7 +189,7 @@ func matchable(text, pattern string) (steps int, err error) {
 	}
 	tree, err := syntax.Parse(pattern, syntax.Perl)
 	if err != nil {
-		return 0, fmt.Errorf("bad regular expression: %v", err)
+		return 0, fmt.Errorf("bad regular expression: %w", err)
 	}
 	steps = treeSteps(tree)
 	if steps > patternStepsMax || steps*len(text) > matchStepsMax {

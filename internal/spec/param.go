@@ -19,24 +19,36 @@ var paramTable = &table[paramDraft]{
 	what:    "a parameter",
 	example: `{type: string}`,
 	fields: []field[paramDraft]{
-		{key: "type", doc: "Type: string, int, float, bool, list or map. Default: that of the default, else string.", schema: choiceSchema(paramTypes...),
-			read: func(r *reader, v value, d *paramDraft) { d.Type = param.Type(r.choice(v, paramTypes)) }},
-		{key: "default", doc: "The value if a run is not given one.", schema: schema{},
-			read: func(r *reader, v value, d *paramDraft) { d.at = v }},
-		{key: "required", doc: "A run must be given a value. Default false.", schema: booleanSchema(),
-			read: func(r *reader, v value, d *paramDraft) { d.Required = r.boolean(v) }},
-		{key: "description", doc: "What the parameter is for, for people.", schema: textSchema(),
-			read: func(r *reader, v value, d *paramDraft) { d.Description = r.text(v) }},
-		{key: "enum", doc: "The only values allowed.", schema: schema{"type": "array", "minItems": 1},
+		{
+			key: "type", doc: "Type: string, int, float, bool, list or map. Default: that of the default, else string.", schema: choiceSchema(paramTypes...),
+			read: func(r *reader, v value, d *paramDraft) { d.Type = param.Type(r.choice(v, paramTypes)) },
+		},
+		{
+			key: "default", doc: "The value if a run is not given one.", schema: schema{},
+			read: func(r *reader, v value, d *paramDraft) { d.at = v },
+		},
+		{
+			key: "required", doc: "A run must be given a value. Default false.", schema: booleanSchema(),
+			read: func(r *reader, v value, d *paramDraft) { d.Required = r.boolean(v) },
+		},
+		{
+			key: "description", doc: "What the parameter is for, for people.", schema: textSchema(),
+			read: func(r *reader, v value, d *paramDraft) { d.Description = r.text(v) },
+		},
+		{
+			key: "enum", doc: "The only values allowed.", schema: schema{"type": "array", "minItems": 1},
 			read: func(r *reader, v value, d *paramDraft) {
 				if !v.list() || len(v.node.Content) == 0 {
 					r.fault(v, fmt.Sprintf("must be a list of values, found %s", v.kind()), "write [a, b]")
 					return
 				}
 				d.enum = v.items()
-			}},
-		{key: "secret", doc: "Mask the value in logs, API and command line. Default false.", schema: booleanSchema(),
-			read: func(r *reader, v value, d *paramDraft) { d.Secret = r.boolean(v) }},
+			},
+		},
+		{
+			key: "secret", doc: "Mask the value in logs, API and command line. Default false.", schema: booleanSchema(),
+			read: func(r *reader, v value, d *paramDraft) { d.Secret = r.boolean(v) },
+		},
 	},
 	elsewhere: map[string]string{
 		"value": `did you mean "default"?`, "values": `did you mean "enum"?`, "options": `did you mean "enum"?`, "choices": `did you mean "enum"?`, "allowed": `did you mean "enum"?`,

@@ -18,16 +18,26 @@ var retryTable = &table[flow.Retry]{
 	what:    "retry",
 	example: `retry: 3`,
 	fields: []field[flow.Retry]{
-		{key: "limit", doc: "How many retries, not counting the first attempt.", schema: integerSchema(0, retriesMax),
-			read: func(r *reader, v value, t *flow.Retry) { t.Limit = r.integer(v, 0, retriesMax) }},
-		{key: "delay", doc: "Before the first retry. Default 0s.", schema: durationSchema(),
-			read: func(r *reader, v value, t *flow.Retry) { t.Delay = r.duration(v) }},
-		{key: "backoff", doc: "Factor from one delay to the next. Default 1.", schema: numberSchema(1, backoffMax),
-			read: func(r *reader, v value, t *flow.Retry) { t.Backoff = r.number(v, 1, backoffMax) }},
-		{key: "delay_max", doc: "The longest delay, whatever the backoff.", schema: durationSchema(),
-			read: func(r *reader, v value, t *flow.Retry) { t.DelayMax = r.duration(v) }},
-		{key: "jitter", doc: "0 to 1: how far a delay is spread, as a share of itself. Default 0.", schema: numberSchema(0, 1),
-			read: func(r *reader, v value, t *flow.Retry) { t.Jitter = r.number(v, 0, 1) }},
+		{
+			key: "limit", doc: "How many retries, not counting the first attempt.", schema: integerSchema(0, retriesMax),
+			read: func(r *reader, v value, t *flow.Retry) { t.Limit = r.integer(v, 0, retriesMax) },
+		},
+		{
+			key: "delay", doc: "Before the first retry. Default 0s.", schema: durationSchema(),
+			read: func(r *reader, v value, t *flow.Retry) { t.Delay = r.duration(v) },
+		},
+		{
+			key: "backoff", doc: "Factor from one delay to the next. Default 1.", schema: numberSchema(1, backoffMax),
+			read: func(r *reader, v value, t *flow.Retry) { t.Backoff = r.number(v, 1, backoffMax) },
+		},
+		{
+			key: "delay_max", doc: "The longest delay, whatever the backoff.", schema: durationSchema(),
+			read: func(r *reader, v value, t *flow.Retry) { t.DelayMax = r.duration(v) },
+		},
+		{
+			key: "jitter", doc: "0 to 1: how far a delay is spread, as a share of itself. Default 0.", schema: numberSchema(0, 1),
+			read: func(r *reader, v value, t *flow.Retry) { t.Jitter = r.number(v, 0, 1) },
+		},
 	},
 	elsewhere: map[string]string{
 		"count": `did you mean "limit"?`, "times": `did you mean "limit"?`, "max": `did you mean "limit"?`, "attempts": `did you mean "limit"? It counts retries, not attempts`, "max_attempts": `did you mean "limit"? It counts retries, not attempts`,
@@ -55,10 +65,14 @@ var timeoutTable = &table[flow.Timeout]{
 	what:    "timeout",
 	example: `timeout: 10m`,
 	fields: []field[flow.Timeout]{
-		{key: "after", doc: "How long an attempt may take.", schema: durationSchema(),
-			read: func(r *reader, v value, t *flow.Timeout) { t.After = r.duration(v) }},
-		{key: "action", doc: "What happens then: fail (default) or warn.", schema: choiceSchema(actions...),
-			read: func(r *reader, v value, t *flow.Timeout) { t.Action = flow.TimeoutAction(r.choice(v, actions)) }},
+		{
+			key: "after", doc: "How long an attempt may take.", schema: durationSchema(),
+			read: func(r *reader, v value, t *flow.Timeout) { t.After = r.duration(v) },
+		},
+		{
+			key: "action", doc: "What happens then: fail (default) or warn.", schema: choiceSchema(actions...),
+			read: func(r *reader, v value, t *flow.Timeout) { t.Action = flow.TimeoutAction(r.choice(v, actions)) },
+		},
 	},
 	elsewhere: map[string]string{
 		"limit": `did you mean "after"?`, "duration": `did you mean "after"?`, "strategy": `did you mean "action"?`, "then": `did you mean "action"?`,

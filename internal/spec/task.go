@@ -36,26 +36,46 @@ var taskTable = &table[draft]{
 	what:    "a task",
 	example: `{run: "echo hello"}`,
 	fields: append([]field[draft]{
-		{key: "description", doc: "What the task is for, for people.", schema: textSchema(),
-			read: func(r *reader, v value, d *draft) { d.Description = r.text(v) }},
-		{key: "needs", doc: "The tasks that come before: a name, or a list of names.", schema: textsSchema(),
-			read: func(r *reader, v value, d *draft) { d.Needs = r.list(v) }},
-		{key: "join", doc: "When the task runs, once its needs are final: none_failed (default), all_succeeded, all_done or any_failed.", schema: choiceSchema(joins...),
-			read: func(r *reader, v value, d *draft) { d.Join = flow.Join(r.choice(v, joins)) }},
-		{key: "when", doc: "An expression; false skips the task. Example: params.region == \"cn\".", schema: textSchema(),
-			read: func(r *reader, v value, d *draft) { d.When = r.condition(v) }},
-		{key: "env", doc: "Environment variables of the task.", schema: envSchema(),
-			read: func(r *reader, v value, d *draft) { d.Env = r.pairs(v) }},
-		{key: "delay", doc: "How long the task waits once its needs are met. Default 0s.", schema: durationSchema(),
-			read: func(r *reader, v value, d *draft) { d.Delay = r.duration(v) }},
-		{key: "slots", doc: "How many slots of a worker an attempt takes. Default 1; 0 for sleep and noop.", schema: integerSchema(0, slotsMax),
-			read: func(r *reader, v value, d *draft) { x := r.integer(v, 0, slotsMax); d.slots = &x }},
-		{key: "priority", doc: "Of the tasks that are ready, a higher number goes first. Default 0.", schema: integerSchema(-priorityMax, priorityMax),
-			read: func(r *reader, v value, d *draft) { d.Priority = r.integer(v, -priorityMax, priorityMax) }},
-		{key: "disabled", doc: "Leave the task out; what needs it runs as if it had succeeded. Default false.", schema: booleanSchema(),
-			read: func(r *reader, v value, d *draft) { d.Disabled = r.boolean(v) }},
-		{key: "allow_failure", doc: "A failure of the task is not a failure of the run, and what needs it runs. Default false.", schema: booleanSchema(),
-			read: func(r *reader, v value, d *draft) { d.AllowFailure = r.boolean(v) }},
+		{
+			key: "description", doc: "What the task is for, for people.", schema: textSchema(),
+			read: func(r *reader, v value, d *draft) { d.Description = r.text(v) },
+		},
+		{
+			key: "needs", doc: "The tasks that come before: a name, or a list of names.", schema: textsSchema(),
+			read: func(r *reader, v value, d *draft) { d.Needs = r.list(v) },
+		},
+		{
+			key: "join", doc: "When the task runs, once its needs are final: none_failed (default), all_succeeded, all_done or any_failed.", schema: choiceSchema(joins...),
+			read: func(r *reader, v value, d *draft) { d.Join = flow.Join(r.choice(v, joins)) },
+		},
+		{
+			key: "when", doc: "An expression; false skips the task. Example: params.region == \"cn\".", schema: textSchema(),
+			read: func(r *reader, v value, d *draft) { d.When = r.condition(v) },
+		},
+		{
+			key: "env", doc: "Environment variables of the task.", schema: envSchema(),
+			read: func(r *reader, v value, d *draft) { d.Env = r.pairs(v) },
+		},
+		{
+			key: "delay", doc: "How long the task waits once its needs are met. Default 0s.", schema: durationSchema(),
+			read: func(r *reader, v value, d *draft) { d.Delay = r.duration(v) },
+		},
+		{
+			key: "slots", doc: "How many slots of a worker an attempt takes. Default 1; 0 for sleep and noop.", schema: integerSchema(0, slotsMax),
+			read: func(r *reader, v value, d *draft) { x := r.integer(v, 0, slotsMax); d.slots = &x },
+		},
+		{
+			key: "priority", doc: "Of the tasks that are ready, a higher number goes first. Default 0.", schema: integerSchema(-priorityMax, priorityMax),
+			read: func(r *reader, v value, d *draft) { d.Priority = r.integer(v, -priorityMax, priorityMax) },
+		},
+		{
+			key: "disabled", doc: "Leave the task out; what needs it runs as if it had succeeded. Default false.", schema: booleanSchema(),
+			read: func(r *reader, v value, d *draft) { d.Disabled = r.boolean(v) },
+		},
+		{
+			key: "allow_failure", doc: "A failure of the task is not a failure of the run, and what needs it runs. Default false.", schema: booleanSchema(),
+			read: func(r *reader, v value, d *draft) { d.AllowFailure = r.boolean(v) },
+		},
 	}, append(lift(defaultFields, func(d *draft) *settings { return &d.settings }), workFields()...)...),
 	elsewhere: map[string]string{
 		"command": `did you mean "run"?`, "cmd": `did you mean "run"?`, "script": `did you mean "run"?`, "exec": `did you mean "run"?`, "commands": `did you mean "run"?`, "sh": `did you mean "run"?`,
@@ -237,7 +257,9 @@ var noopTable = &table[task.Noop]{
 	what:    "noop",
 	example: "noop: true",
 	fields: []field[task.Noop]{
-		{key: "outputs", doc: "Outputs of the task.", schema: envSchema(),
-			read: func(r *reader, v value, n *task.Noop) { n.Outputs = r.pairs(v) }},
+		{
+			key: "outputs", doc: "Outputs of the task.", schema: envSchema(),
+			read: func(r *reader, v value, n *task.Noop) { n.Outputs = r.pairs(v) },
+		},
 	},
 }

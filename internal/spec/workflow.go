@@ -28,22 +28,38 @@ var workflowTable = &table[document]{
 	what:    "a workflow",
 	example: "name: and tasks:, each on a line of its own",
 	fields: []field[document]{
-		{key: "name", doc: "Name of the workflow. Versions of one workflow share it.", schema: textSchema(),
-			read: func(r *reader, v value, d *document) { d.Name = r.text(v) }},
-		{key: "description", doc: "What the workflow is for, for people.", schema: textSchema(),
-			read: func(r *reader, v value, d *document) { d.Description = r.text(v) }},
-		{key: "params", doc: "Parameters: a value gives type and default, a mapping says more.", schema: paramsSchema(),
-			read: func(r *reader, v value, d *document) { d.Params = r.params(v) }},
-		{key: "env", doc: "Environment variables of every task.", schema: envSchema(),
-			read: func(r *reader, v value, d *document) { d.Env = r.pairs(v) }},
-		{key: "on_failure", doc: "What a failed task does to the rest: continue (default) or end.", schema: choiceSchema(strategies...),
-			read: func(r *reader, v value, d *document) { d.OnFailure = flow.Strategy(r.choice(v, strategies)) }},
-		{key: "parallel", doc: "Most task runs active at once. Default 0: no limit.", schema: integerSchema(0, tasksMax),
-			read: func(r *reader, v value, d *document) { d.Parallel = r.integer(v, 0, tasksMax) }},
-		{key: "defaults", doc: "Settings of every task that does not say otherwise.", schema: mappingSchema(defaultFields),
-			read: func(r *reader, v value, d *document) { fill(r, v, defaultsTable, &d.defaults) }},
-		{key: "tasks", doc: "The tasks: a mapping of names to tasks, or a list of tasks with names.", schema: tasksSchema(),
-			read: func(r *reader, v value, d *document) { d.drafts = r.tasks(v) }},
+		{
+			key: "name", doc: "Name of the workflow. Versions of one workflow share it.", schema: textSchema(),
+			read: func(r *reader, v value, d *document) { d.Name = r.text(v) },
+		},
+		{
+			key: "description", doc: "What the workflow is for, for people.", schema: textSchema(),
+			read: func(r *reader, v value, d *document) { d.Description = r.text(v) },
+		},
+		{
+			key: "params", doc: "Parameters: a value gives type and default, a mapping says more.", schema: paramsSchema(),
+			read: func(r *reader, v value, d *document) { d.Params = r.params(v) },
+		},
+		{
+			key: "env", doc: "Environment variables of every task.", schema: envSchema(),
+			read: func(r *reader, v value, d *document) { d.Env = r.pairs(v) },
+		},
+		{
+			key: "on_failure", doc: "What a failed task does to the rest: continue (default) or end.", schema: choiceSchema(strategies...),
+			read: func(r *reader, v value, d *document) { d.OnFailure = flow.Strategy(r.choice(v, strategies)) },
+		},
+		{
+			key: "parallel", doc: "Most task runs active at once. Default 0: no limit.", schema: integerSchema(0, tasksMax),
+			read: func(r *reader, v value, d *document) { d.Parallel = r.integer(v, 0, tasksMax) },
+		},
+		{
+			key: "defaults", doc: "Settings of every task that does not say otherwise.", schema: mappingSchema(defaultFields),
+			read: func(r *reader, v value, d *document) { fill(r, v, defaultsTable, &d.defaults) },
+		},
+		{
+			key: "tasks", doc: "The tasks: a mapping of names to tasks, or a list of tasks with names.", schema: tasksSchema(),
+			read: func(r *reader, v value, d *document) { d.drafts = r.tasks(v) },
+		},
 	},
 	elsewhere: map[string]string{
 		"schedule": scheduleHint, "schedules": scheduleHint, "cron": scheduleHint, "on": scheduleHint, "trigger": scheduleHint, "triggers": scheduleHint,
@@ -160,18 +176,30 @@ type settings struct {
 var onLosts = []string{string(flow.LostRerun), string(flow.LostFail), string(flow.LostHold)}
 
 var defaultFields = []field[settings]{
-	{key: "retry", doc: "Retries after a failure: how many, or a mapping that says more. Default 0.", schema: retrySchema(),
-		read: func(r *reader, v value, s *settings) { x := r.retry(v); s.retry = &x }},
-	{key: "timeout", doc: "How long an attempt may take, or a mapping that also says what happens then. Default: no limit.", schema: timeoutSchema(),
-		read: func(r *reader, v value, s *settings) { x := r.timeout(v); s.timeout = &x }},
-	{key: "on_lost", doc: "What happens when an attempt's outcome is unknown: rerun (default), fail or hold.", schema: choiceSchema(onLosts...),
-		read: func(r *reader, v value, s *settings) { x := flow.OnLost(r.choice(v, onLosts)); s.onLost = &x }},
-	{key: "grace", doc: "From the polite signal to the kill, when stopped or timed out. Default 10s.", schema: durationSchema(),
-		read: func(r *reader, v value, s *settings) { x := r.duration(v); s.grace = &x }},
-	{key: "shell", doc: "The interpreter of run: a name, or a list with its arguments. Default: sh -e.", schema: textsSchema(),
-		read: func(r *reader, v value, s *settings) { s.shell = r.shell(v) }},
-	{key: "dir", doc: "Working directory, relative to the file. Default: an empty directory of the attempt's own.", schema: textSchema(),
-		read: func(r *reader, v value, s *settings) { x := r.dir(v); s.dir = &x }},
+	{
+		key: "retry", doc: "Retries after a failure: how many, or a mapping that says more. Default 0.", schema: retrySchema(),
+		read: func(r *reader, v value, s *settings) { x := r.retry(v); s.retry = &x },
+	},
+	{
+		key: "timeout", doc: "How long an attempt may take, or a mapping that also says what happens then. Default: no limit.", schema: timeoutSchema(),
+		read: func(r *reader, v value, s *settings) { x := r.timeout(v); s.timeout = &x },
+	},
+	{
+		key: "on_lost", doc: "What happens when an attempt's outcome is unknown: rerun (default), fail or hold.", schema: choiceSchema(onLosts...),
+		read: func(r *reader, v value, s *settings) { x := flow.OnLost(r.choice(v, onLosts)); s.onLost = &x },
+	},
+	{
+		key: "grace", doc: "From the polite signal to the kill, when stopped or timed out. Default 10s.", schema: durationSchema(),
+		read: func(r *reader, v value, s *settings) { x := r.duration(v); s.grace = &x },
+	},
+	{
+		key: "shell", doc: "The interpreter of run: a name, or a list with its arguments. Default: sh -e.", schema: textsSchema(),
+		read: func(r *reader, v value, s *settings) { s.shell = r.shell(v) },
+	},
+	{
+		key: "dir", doc: "Working directory, relative to the file. Default: an empty directory of the attempt's own.", schema: textSchema(),
+		read: func(r *reader, v value, s *settings) { x := r.dir(v); s.dir = &x },
+	},
 }
 
 var defaultsTable = &table[settings]{
