@@ -67,8 +67,8 @@ func closing(s *Store) {
 }
 
 func putNode(tx *tx, id string) error {
-	_, err := tx.exec(`INSERT INTO nodes (id, role, address, state, reason, slots, machine_id, boot_id, containment)
-		VALUES (?, '', '', '', '', 0, '', '', '')`, id)
+	_, err := tx.exec(`INSERT INTO nodes (id, role, address, state, reason, slots, machine_id, boot_id, containment, lease_ttl)
+		VALUES (?, '', '', '', '', 0, '', '', '', 0)`, id)
 	return err
 }
 

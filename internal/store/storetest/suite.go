@@ -105,7 +105,7 @@ func sampleAttempt(run flow.RunID, task string, number int) flow.Attempt {
 func sampleNode(id fence.NodeID) fence.Node {
 	return fence.Node{
 		ID: id, Role: fence.Master, Address: "10.0.0.1:7700", State: fence.Live, Slots: 8,
-		MachineID: "m", BootID: "b", Containment: "cgroup", StartedAt: start,
+		MachineID: "m", BootID: "b", Containment: "cgroup", TTL: 15 * time.Second, StartedAt: start,
 	}
 }
 
