@@ -29,8 +29,9 @@ type taskRun struct {
 // entry is the newest attempt of a task run on this worker.
 type entry struct {
 	order    uint64
-	dispatch wire.Dispatch // without config, environment and secrets once it was handed over
-	phase    wire.Phase    // accepted, running, finished or buried
+	dispatch wire.Dispatch   // without config, environment and secrets once it was handed over
+	phase    wire.Phase      // accepted, running, finished or buried
+	barred   flow.Generation // a later one that was buried while this one lived; zero: none
 	started  fence.Instant
 	outcome  *flow.Outcome
 }
@@ -124,6 +125,8 @@ func (m *Machine) dispatch(now fence.Instant, d *wire.Dispatch, out *Out) {
 	switch {
 	case ok && ref.Generation == known.generation():
 		out.Reports = append(out.Reports, m.tell(known))
+	case ok && ref.Generation <= known.barred:
+		out.Reports = append(out.Reports, m.report(d.Owner.Partition, ref, wire.Buried))
 	case ok && ref.Generation < known.generation():
 		// A newer attempt was dispatched, so the end of this one is committed.
 		out.Reports = append(out.Reports, m.report(d.Owner.Partition, ref, wire.Stale))
@@ -159,7 +162,15 @@ func (m *Machine) refuse(now fence.Instant, d *wire.Dispatch, reason string, out
 	out.Reports = append(out.Reports, r)
 }
 
+// bury promises never to start an attempt that has not come. Beside a living
+// older one the promise is kept with that.
 func (m *Machine) bury(partition int, ref wire.Ref, out *Out) {
+	if known, ok := m.entries[taskRun{ref.Run, ref.Task}]; ok && (known.live() || ref.Generation <= known.barred) {
+		known.barred = max(known.barred, ref.Generation)
+		out.Journal = append(out.Journal, Record{Buried: &BuriedRecord{Partition: partition, Ref: ref}})
+		out.Reports = append(out.Reports, m.report(partition, ref, wire.Buried))
+		return
+	}
 	e := m.enter(&wire.Dispatch{
 		Owner: wire.Owner{Partition: partition, Epoch: m.epochs[partition]},
 		Work:  flow.Work{Run: ref.Run, Task: ref.Task, Generation: ref.Generation},
@@ -183,7 +194,7 @@ func (m *Machine) ask(a *wire.Ask, out *Out) {
 		switch {
 		case ok && known.generation() == ref.Generation:
 			out.Reports = append(out.Reports, m.tell(known))
-		case ok && known.generation() > ref.Generation, ok && known.live():
+		case ok && known.generation() > ref.Generation:
 			out.Reports = append(out.Reports, m.report(a.Owner.Partition, ref, wire.Buried))
 		default:
 			m.bury(a.Owner.Partition, ref, out)
@@ -201,7 +212,7 @@ func (m *Machine) kill(k *wire.Kill, out *Out) {
 		out.Kill = append(out.Kill, Kill{Ref: k.Ref, Reason: k.Reason, Grace: known.dispatch.Work.Grace})
 	case ok && known.generation() == k.Ref.Generation:
 		out.Reports = append(out.Reports, m.tell(known))
-	case !ok || known.generation() < k.Ref.Generation && !known.live():
+	case !ok || known.generation() < k.Ref.Generation:
 		m.bury(k.Owner.Partition, k.Ref, out)
 	}
 }
@@ -212,14 +223,25 @@ func (m *Machine) kill(k *wire.Kill, out *Out) {
 func (m *Machine) forget(f *wire.Forget, out *Out) {
 	var gone []wire.Ref
 	for _, ref := range f.Refs {
-		key := taskRun{ref.Run, ref.Task}
-		if known, ok := m.entries[key]; ok && known.generation() == ref.Generation && !known.live() {
-			delete(m.entries, key)
-			gone = append(gone, ref)
+		known, ok := m.current(ref)
+		if !ok || known.live() {
+			continue
 		}
+		m.drop(known)
+		gone = append(gone, ref)
 	}
 	if len(gone) > 0 {
 		out.Journal = append(out.Journal, Record{Forgot: gone})
+	}
+}
+
+// drop takes an entry out, and leaves what was buried beside it.
+func (m *Machine) drop(e *entry) {
+	ref := e.dispatch.Ref()
+	delete(m.entries, taskRun{ref.Run, ref.Task})
+	if e.barred > 0 {
+		ref.Generation = e.barred
+		m.bury(e.dispatch.Owner.Partition, ref, &Out{}) // its record and its report are long out
 	}
 }
 

@@ -54,6 +54,11 @@ func (m *Machine) Compact() []Record {
 		}
 		d := e.dispatch
 		records = append(records, Record{Accepted: &d})
+		if e.barred > 0 {
+			barred := ref
+			barred.Generation = e.barred
+			records = append(records, Record{Buried: &BuriedRecord{Partition: e.dispatch.Owner.Partition, Ref: barred}})
+		}
 		if e.started.Boot != 0 {
 			records = append(records, Record{Spawned: &Spawned{Ref: ref, At: e.started}})
 		}
