@@ -168,15 +168,15 @@ func (p *process) await() {
 	}
 	stuck.Stop()
 	ended := a.over()
-	status := p.reap()
+	status, err := p.reap()
 	<-p.copied
 	p.log.close()
-	outcome := p.outcome(status, ended)
-	a.finish(&outcome)
-	r.clean(func() {
+	outcome := p.outcome(status, err, ended)
+	r.clean(func() { // before it is told, so that it comes before what a Forget has cleaned
 		p.group.release()
 		r.dirs.close(p.place, a.ref, outcome.Result == flow.Succeeded)
 	})
+	a.finish(&outcome)
 }
 
 // waitFirst blocks until the first process of the attempt is dead. It is not
@@ -206,26 +206,28 @@ func (p *process) waitFirst() {
 	}
 }
 
-func (p *process) reap() syscall.WaitStatus {
-	var status syscall.WaitStatus
+func (p *process) reap() (status syscall.WaitStatus, err error) {
 	for {
-		_, err := syscall.Wait4(p.pid, &status, 0, nil)
+		_, err = syscall.Wait4(p.pid, &status, 0, nil)
 		if !errors.Is(err, syscall.EINTR) {
-			return status
+			return status, err
 		}
 	}
 }
 
-// outcome judges the end of the process.
-func (p *process) outcome(status syscall.WaitStatus, ended ending) flow.Outcome {
+// outcome judges the end of the process. Without a status (unread says why) it
+// is unknown: zero would pass for success.
+func (p *process) outcome(status syscall.WaitStatus, unread error, ended ending) flow.Outcome {
 	var o flow.Outcome
-	if status.Exited() {
+	if unread == nil && status.Exited() {
 		code := status.ExitStatus()
 		o.ExitCode = &code
 	}
 	switch {
 	case ended.result != "":
 		o.Result, o.Reason = ended.result, ended.reason
+	case unread != nil:
+		o.Result, o.Reason = flow.Expired, fmt.Sprintf("it has ended, but its exit status cannot be read (%v); how far it had come is unknown", unread)
 	case status.Signaled() && status.Signal() == syscall.SIGKILL && !p.attempt.runner.holds(bootNow()):
 		// The second killer was faster than this process, which had been frozen.
 		o.Result, o.Reason = expiry.result, expiry.reason
