@@ -33,6 +33,7 @@ type attempt struct {
 	mu      sync.Mutex
 	ending  ending         // zero: nobody ends it
 	patient time.Duration  // how long it may take to end; zero: no time at all
+	asked   bool           // was sent the polite signal, so how it exits may be its answer to that
 	started fence.Instant  // zero: not yet
 	kill    func()         // ends all of it at once; nil: not started, or over
 	polite  func()         // asks it to end; nil likewise
@@ -94,6 +95,7 @@ func (a *attempt) endLocked() {
 	case a.patient <= 0:
 		a.kill()
 	default:
+		a.asked = true
 		a.polite()
 		e := a.ending
 		a.timers[1] = time.AfterFunc(a.patient, func() { a.end(e, 0) })
@@ -122,6 +124,13 @@ func (a *attempt) mayStart(now fence.Instant) (ending, bool) {
 		return expiry, false
 	}
 	return ending{}, true
+}
+
+// wasAsked reports whether the attempt was asked to end.
+func (a *attempt) wasAsked() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.asked
 }
 
 func (a *attempt) startedAt() fence.Instant {

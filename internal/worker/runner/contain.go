@@ -84,12 +84,15 @@ type namespaces struct {
 // initScript is the first process of a namespace. A task must not be that
 // itself: such a process ignores the signals it has no handler for, so that no
 // polite signal would end it.
-const initScript = `trap : TERM INT HUP
+const initScript = `trap 'hit=1' TERM INT HUP
 "$@" <&0 & task=$!
+last=
 while :; do
+	hit=
 	wait "$task"; status=$?
-	[ "$status" -gt 128 ] && kill -0 "$task" 2>/dev/null && continue
-	exit "$status"
+	if [ "$status" -eq 127 ] && [ -n "$last" ]; then exit "$last"; fi # the wait before had it already
+	[ -z "$hit" ] && exit "$status"
+	last=$status
 done`
 
 func newNamespaces() (*namespaces, error) {

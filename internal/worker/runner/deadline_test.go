@@ -1,6 +1,10 @@
 package runner
 
 import (
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -108,6 +112,7 @@ func TestP3_AFrozenRunnerIsReplacedByTheSecondKiller(t *testing.T) {
 			if err := syscall.Kill(w.hello.PID, syscall.SIGSTOP); err != nil {
 				t.Fatal(err)
 			}
+			until(t, "all of its threads to stand", func() bool { return frozen(w.hello.PID) })
 			deadline := bootNow().Add(shortLease)
 			if !running(pid) {
 				t.Fatal("the daemon is dead before anybody killed it")
@@ -125,6 +130,18 @@ func TestP3_AFrozenRunnerIsReplacedByTheSecondKiller(t *testing.T) {
 			}
 		})
 	}
+}
+
+// frozen reports whether every thread of a process is stopped.
+func frozen(pid int) bool {
+	stats, err := filepath.Glob("/proc/" + strconv.Itoa(pid) + "/task/*/stat")
+	for _, name := range stats {
+		stat, err := os.ReadFile(name)
+		if _, after, ok := strings.Cut(string(stat), ") "); err != nil || !ok || after[0] != 'T' {
+			return false
+		}
+	}
+	return err == nil && len(stats) > 0
 }
 
 func TestRunner_EndsAtTheDeadlineWhenItIsAlone(t *testing.T) {
@@ -146,7 +163,7 @@ func TestRunner_EndsAtTheDeadlineWhenItIsAlone(t *testing.T) {
 }
 
 func TestRunner_LeavesWhenNobodyNeedsIt(t *testing.T) {
-	w := spawnWorker(t, t.TempDir(), "SEMEL_TEST_LINGER=50ms")
+	w := spawnWorker(t, t.TempDir(), "SEMEL_TEST_LINGER=1s")
 	w.extend(time.Hour)
 	done := w.dispatch(flow.Work{Config: script("true")})
 	w.outcome(done)

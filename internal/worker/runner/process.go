@@ -223,6 +223,11 @@ func (p *process) outcome(status syscall.WaitStatus, unread error, ended ending)
 		code := status.ExitStatus()
 		o.ExitCode = &code
 	}
+	if ended.result == flow.Expired && unread == nil && status.Exited() && !p.attempt.wasAsked() {
+		// Nobody exits who is killed: it had ended by itself before, and that
+		// counts.
+		ended = ending{}
+	}
 	switch {
 	case ended.result != "":
 		o.Result, o.Reason = ended.result, ended.reason

@@ -1,11 +1,13 @@
 package runner
 
 import (
+	"os"
 	"os/exec"
 	"strings"
 	"testing"
 
 	"github.com/semel-dev/semel/internal/flow"
+	"github.com/semel-dev/semel/internal/wire"
 )
 
 // TestReap_WithoutAStatusIsNoSuccess: the status of a process that somebody
@@ -25,5 +27,50 @@ func TestReap_WithoutAStatusIsNoSuccess(t *testing.T) {
 	}
 	if o := p.outcome(status, err, ending{flow.Stopped, "asked"}); o.Result != flow.Stopped || o.ExitCode != nil || o.Reason != "asked" {
 		t.Errorf("%+v, want stopped: why it was ended is known", o)
+	}
+}
+
+// TestOutcome_OwnExitBeforeAKillCounts: an attempt that the kill of the node
+// was about to reach, and which had exited by itself, has not expired.
+func TestOutcome_OwnExitBeforeAKillCounts(t *testing.T) {
+	for name, c := range map[string]struct {
+		mark   ending
+		script string
+		want   flow.Result
+		code   int
+	}{
+		"Expiry":       {expiry, "echo a=b >>$SEMEL_OUTPUT", flow.Succeeded, 0},
+		"ExpiryFailed": {expiry, "exit 3", flow.Failed, 3},
+		"Stopping":     {stopping, "echo a=b >>$SEMEL_OUTPUT", flow.Succeeded, 0},
+		"Timeout":      {ending{flow.TimedOut, "late"}, "exit 0", flow.TimedOut, 0},
+		"Stop":         {ending{flow.Stopped, "asked"}, "exit 0", flow.Stopped, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w, dir := newWorker(t, Config{}), t.TempDir()
+			ref := w.dispatch(flow.Work{Config: script("until [ -e " + dir + "/go ]; do sleep 0.01; done; " + c.script)})
+			w.report(ref, wire.Running)
+			w.runner.mu.Lock()
+			w.runner.attempts[ref].mark(c.mark) // as killNode does, which is then too late
+			w.runner.mu.Unlock()
+			if err := os.WriteFile(dir+"/go", nil, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			o := w.outcome(ref)
+			if o.Result != c.want || o.ExitCode == nil || *o.ExitCode != c.code || (o.Result == flow.Succeeded) != (o.Outputs["a"] == "b") {
+				t.Errorf("%+v, want %s with exit code %d", o, c.want, c.code)
+			}
+		})
+	}
+}
+
+// TestOutcome_AnswerToAPoliteSignalIsNoSuccess: a task that cleans up and exits
+// with 0 when it is asked to end has not done its work.
+func TestOutcome_AnswerToAPoliteSignalIsNoSuccess(t *testing.T) {
+	w, dir := newWorker(t, Config{}), t.TempDir()
+	ref := w.dispatch(flow.Work{Config: script("trap 'exit 0' TERM; echo >" + dir + "/ready; while :; do sleep 0.01; done")})
+	until(t, "the task to be ready", func() bool { _, err := os.Stat(dir + "/ready"); return err == nil })
+	w.send(ToRunner{Shutdown: true})
+	if o := w.outcome(ref); o.Result != flow.Expired || o.Reason != stopping.reason {
+		t.Errorf("%+v, want expired", o)
 	}
 }
