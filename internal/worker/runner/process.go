@@ -19,6 +19,10 @@ import (
 // log says that it is stuck.
 const stuckAfter = 10 * time.Second
 
+// outputWithin is how long the output of a dead attempt may take to end. Who
+// still holds it then has escaped the containment.
+const outputWithin = 5 * time.Second
+
 // spawn is one of the goroutines that start processes. It keeps its thread to
 // itself for ever, since the parent-death signal of a child is sent when the
 // thread that made it ends, and Go ends threads as it likes.
@@ -41,6 +45,7 @@ type process struct {
 	group   group
 	place   place
 	log     *logFile
+	output  *os.File      // the end of the pipe that is read
 	copied  chan struct{} // closed when the output has ended
 }
 
@@ -99,7 +104,7 @@ func (a *attempt) launch(spec *task.Command, at place) error {
 		r.programs.lose()
 		return startError(err, path, spec.Dir)
 	}
-	p.log = a.newLog()
+	p.log, p.output = a.newLog(), output
 	r.waiting.Go(func() {
 		defer close(p.copied)
 		p.log.copyFrom(output)
@@ -169,7 +174,7 @@ func (p *process) await() {
 	stuck.Stop()
 	ended := a.over()
 	status, err := p.reap()
-	<-p.copied
+	p.drain()
 	p.log.close()
 	outcome := p.outcome(status, err, ended)
 	r.clean(func() { // before it is told, so that it comes before what a Forget has cleaned
@@ -177,6 +182,25 @@ func (p *process) await() {
 		r.dirs.close(p.place, a.ref, outcome.Result == flow.Succeeded)
 	})
 	a.finish(&outcome)
+}
+
+// drain waits for the end of the output. Nothing of the attempt lives, so it has
+// ended, unless a process has escaped: that one must not make the attempt
+// endless, since nobody can stop it.
+func (p *process) drain() {
+	a, r := p.attempt, p.attempt.runner
+	patience := time.NewTimer(r.outputWithin)
+	defer patience.Stop()
+	select {
+	case <-p.copied:
+		return
+	case <-patience.C:
+	}
+	holders := pipeHolders(p.output)
+	p.output.Close() // ends the copier
+	<-p.copied
+	r.cfg.Log.Warn("the output of an attempt that has ended is still held open; it is cut off", "run", a.ref.Run, "task", a.ref.Task, "by", holders)
+	fmt.Fprintf(p.log, "\n[semel: the output was still held open by %s, which has escaped from this attempt; it is cut off here]\n", holders)
 }
 
 // waitFirst blocks until the first process of the attempt is dead. It is not

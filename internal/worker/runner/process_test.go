@@ -3,8 +3,11 @@ package runner
 import (
 	"os"
 	"os/exec"
+	"strconv"
 	"strings"
+	"syscall"
 	"testing"
+	"time"
 
 	"github.com/semel-dev/semel/internal/flow"
 	"github.com/semel-dev/semel/internal/wire"
@@ -72,5 +75,28 @@ func TestOutcome_AnswerToAPoliteSignalIsNoSuccess(t *testing.T) {
 	w.send(ToRunner{Shutdown: true})
 	if o := w.outcome(ref); o.Result != flow.Expired || o.Reason != stopping.reason {
 		t.Errorf("%+v, want expired", o)
+	}
+}
+
+// TestOutput_HeldByAProcessThatEscaped: it drops its environment and leaves the
+// session, so that under weak containment nobody finds it, and keeps the
+// output open.
+func TestOutput_HeldByAProcessThatEscaped(t *testing.T) {
+	w, dir := newWorker(t, Config{Containment: Weak}), t.TempDir()
+	w.runner.outputWithin = 20 * time.Millisecond
+	ref := w.dispatch(flow.Work{Config: script(`env -i "PATH=$PATH" setsid sh -c 'echo $$ >` + dir + `/pid; exec sleep 1000' &
+until [ -s ` + dir + `/pid ]; do sleep 0.01; done
+echo said before`)})
+	pid := pidIn(t, dir+"/pid")
+	t.Cleanup(func() { _ = syscall.Kill(pid, syscall.SIGKILL) })
+	if o := w.outcome(ref); o.Result != flow.Succeeded {
+		t.Errorf("%+v, want success", o)
+	}
+	if !running(pid) {
+		t.Error("the process has not escaped: this test proves nothing")
+	}
+	want := "said before\n\n[semel: the output was still held open by process " + strconv.Itoa(pid) + " ("
+	if got := w.log(ref); !strings.HasPrefix(got, want) || !strings.HasSuffix(got, "; it is cut off here]\n") {
+		t.Errorf("log %q, want it to begin with %q", got, want)
 	}
 }

@@ -46,6 +46,8 @@ type Runner struct {
 	deadline atomic.Int64 // fence.Boot, as the machine has it
 	stats    counters
 
+	outputWithin time.Duration // see there; shorter in tests
+
 	// Owned by the loop.
 	machine *agent.Machine
 	link    *port
@@ -82,7 +84,7 @@ func New(cfg Config) (_ *Runner, err error) {
 	r := &Runner{
 		cfg: cfg, env: baseEnv(), inbox: newInbox(),
 		queue: newQueue[*attempt](), cleanup: newQueue[func()](),
-		attempts: map[wire.Ref]*attempt{},
+		attempts: map[wire.Ref]*attempt{}, outputWithin: outputWithin,
 	}
 	if err := r.open(); err != nil {
 		r.Close()

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"os"
 	"strconv"
+	"strings"
+	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -86,6 +88,40 @@ func tagged(t tag) (bool, error) {
 		}
 	}
 	return false, err
+}
+
+// pipeHolders names, for people, the processes that hold the other end of a
+// pipe open.
+func pipeHolders(end *os.File) string {
+	const nobody = "a process that cannot be seen from here"
+	info, err := end.Stat() // not Fd, which would make the copier block
+	if err != nil {
+		return nobody
+	}
+	want := fmt.Sprintf("pipe:[%d]", info.Sys().(*syscall.Stat_t).Ino)
+	pids, err := processes()
+	if err != nil {
+		return nobody
+	}
+	var found []string
+	for _, pid := range pids {
+		dir := "/proc/" + strconv.Itoa(pid)
+		fds, err := os.ReadDir(dir + "/fd")
+		if err != nil {
+			continue // gone, or of another user
+		}
+		for _, fd := range fds {
+			if to, err := os.Readlink(dir + "/fd/" + fd.Name()); err == nil && to == want {
+				name, _ := os.ReadFile(dir + "/comm")
+				found = append(found, fmt.Sprintf("process %d (%s)", pid, strings.TrimSpace(string(name))))
+				break
+			}
+		}
+	}
+	if len(found) == 0 {
+		return nobody
+	}
+	return strings.Join(found, ", ")
 }
 
 func environOf(pid int) ([]byte, error) {
