@@ -61,8 +61,8 @@ func parsePath(s string) ([]step, error) {
 		if end < 0 {
 			end = len(rest)
 		}
-		if end == 0 {
-			return nil, fmt.Errorf("%q is not a path: a name is missing; write it as items[0].id", s)
+		if end == 0 || strings.Contains(rest[:end], "]") {
+			return nil, fmt.Errorf("%q is not a path: a name is missing, or a bracket; write it as items[0].id", s)
 		}
 		path = append(path, step{key: rest[:end]})
 		rest = strings.TrimPrefix(rest[end:], ".")
