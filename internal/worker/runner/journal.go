@@ -76,6 +76,7 @@ type journal struct {
 	syncs    atomic.Int64
 	openFile func(path string) (file, error)
 	reserve  func() error // makes the reserve
+	syncDir  func(dir string) error
 	wake     chan struct{}
 	stop     chan struct{}
 	stopped  sync.WaitGroup
@@ -92,6 +93,7 @@ func newJournal(dir string) (*journal, error) {
 			return os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o600)
 		},
 		reserve: func() error { return makeReserve(filepath.Join(dir, reserveFile)) },
+		syncDir: syncDir,
 		wake:    make(chan struct{}, 1), stop: make(chan struct{}),
 	}
 	f, err := j.openFile(j.path())
@@ -128,7 +130,7 @@ func (j *journal) append(records []agent.Record, m *agent.Machine) {
 		j.scarce = j.reserve()
 	case j.size > j.limit:
 		if err := j.compact(m); err != nil {
-			j.limit += compactAt // the old file goes on
+			j.limit += compactAt // whichever file has the name goes on
 		}
 	}
 }
@@ -170,7 +172,9 @@ func (j *journal) write(records []agent.Record) error {
 	return nil
 }
 
-// compact replaces the file by one that holds only what m still knows.
+// compact replaces the file by one that holds only what m still knows. That is
+// on the disk before the old one goes: else a power failure could take all of
+// it, and not just the last second.
 func (j *journal) compact(m *agent.Machine) error {
 	frame, err := encodeFrame(m.Compact())
 	if err != nil {
@@ -181,7 +185,11 @@ func (j *journal) compact(m *agent.Machine) error {
 	if err != nil {
 		return err
 	}
-	if _, err := f.WriteAt(frame, 0); err != nil {
+	_, err = f.WriteAt(frame, 0)
+	if err == nil {
+		err = f.Sync()
+	}
+	if err != nil {
 		f.Close()
 		return errors.Join(err, os.Remove(next))
 	}
@@ -197,7 +205,7 @@ func (j *journal) compact(m *agent.Machine) error {
 	j.size = int64(len(frame))
 	j.limit = max(compactAt, 4*j.size)
 	j.writes.Add(1)
-	return nil
+	return j.syncDir(j.dir)
 }
 
 // sync brings to the disk what was written, at most once a second.

@@ -2,8 +2,10 @@ package runner
 
 import (
 	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -148,6 +150,48 @@ func TestJournal_CompactsWhatIsHistory(t *testing.T) {
 	}
 	if diff := cmp.Diff(h.m.Pending(), agent.Replay(got).Pending()); diff != "" {
 		t.Errorf("the compacted journal tells something else:\n%s", diff)
+	}
+}
+
+// syncedFile enters when it is synced.
+type syncedFile struct {
+	file
+	synced func()
+}
+
+func (f *syncedFile) Sync() error {
+	f.synced()
+	return f.file.Sync()
+}
+
+// TestJournal_CompactedIsOnTheDiskBeforeTheOldOneGoes: a rename may reach the
+// disk before the content of the file.
+func TestJournal_CompactedIsOnTheDiskBeforeTheOldOneGoes(t *testing.T) {
+	h := newHistory()
+	j := openJournal(t, t.TempDir())
+	h.write(t, j)
+	renamed := func() bool { _, err := os.Stat(j.path() + ".new"); return errors.Is(err, fs.ErrNotExist) }
+	var content, name atomic.Bool
+	open := j.openFile
+	j.openFile = func(path string) (file, error) {
+		f, err := open(path)
+		return &syncedFile{f, func() {
+			if !renamed() {
+				content.Store(true)
+			}
+		}}, err
+	}
+	j.syncDir = func(dir string) error {
+		if renamed() {
+			name.Store(true)
+		}
+		return syncDir(dir)
+	}
+	if err := j.compact(h.m); err != nil {
+		t.Fatal(err)
+	}
+	if !content.Load() || !name.Load() {
+		t.Errorf("content synced before the rename: %v, its name after it: %v; want both", content.Load(), name.Load())
 	}
 }
 
