@@ -110,7 +110,9 @@ func (e *estate) take(msg *wire.ToWorker) (buried []wire.Report) {
 	for i := range msg.Ask {
 		e.asks--
 		for _, ref := range msg.Ask[i].Refs {
-			if !e.known[ref] {
+			// Of a torn journal it is not known what never came: that counts as
+			// lost, with the death.
+			if !e.known[ref] && !e.c.Torn {
 				buried = append(buried, e.bury(msg.Ask[i].Owner.Partition, msg.Ask[i].Owner.Epoch, ref))
 			}
 		}
