@@ -17,6 +17,7 @@ import (
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 
 	"github.com/semel-dev/semel/internal/flow"
+	"github.com/semel-dev/semel/internal/store"
 )
 
 const (
@@ -58,11 +59,7 @@ type logInput struct {
 }
 
 func (s *Server) readLog(ctx context.Context, in *logInput) (*huma.StreamResponse, error) {
-	loaded, err := s.reader.load(ctx, in.Run)
-	if err != nil {
-		return nil, err
-	}
-	if _, err := loaded.task(in.Task); err != nil {
+	if err := checkRunID(in.Run); err != nil {
 		return nil, err
 	}
 	if in.Follow {
@@ -143,9 +140,14 @@ func sendLog(c huma.Context, attempt *flow.Attempt, from io.Reader) {
 
 // attemptOf finds an attempt by number, 0 being the last, and whether the task
 // run will have no other. It is nil if there is none yet; a number that is not
-// there is a problem for the client.
+// there is a problem for the client. The whole run is read only for a task that
+// has had no attempt: somebody who asks for every log of a large run must not
+// have it read for each.
 func (s *Server) attemptOf(ctx context.Context, run flow.RunID, task string, number int) (attempt *flow.Attempt, over bool, err error) {
 	attempts, err := s.Store.Attempts(ctx, run, task)
+	if errors.Is(err, store.ErrNotFound) {
+		return nil, false, runMissing(run, err)
+	}
 	if err != nil {
 		return nil, false, fmt.Errorf("read the attempts of task %s of run %s: %w", task, run, err)
 	}
@@ -154,18 +156,21 @@ func (s *Server) attemptOf(ctx context.Context, run flow.RunID, task string, num
 			return &attempts[i], attempts[i].State.Final(), nil
 		}
 	}
+	if len(attempts) == 0 {
+		loaded, err := s.reader.load(ctx, run)
+		if err != nil {
+			return nil, false, err
+		}
+		view, err := loaded.task(task)
+		if err != nil {
+			return nil, false, err
+		}
+		over = view.State.Final() || loaded.rows.Run.State.Final()
+	}
 	if number != 0 {
 		return nil, false, problem(http.StatusNotFound, "task %s of run %s has no attempt %d: it has had %s", task, run, number, count(len(attempts), "attempt"))
 	}
-	loaded, err := s.reader.load(ctx, run)
-	if err != nil {
-		return nil, false, err
-	}
-	view, err := loaded.task(task)
-	if err != nil {
-		return nil, false, err
-	}
-	return nil, view.State.Final() || loaded.rows.Run.State.Final(), nil
+	return nil, over, nil
 }
 
 // followed is one log that is followed.

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"unicode/utf8"
 
@@ -17,6 +18,7 @@ import (
 	"github.com/semel-dev/semel/internal/api/client"
 	"github.com/semel-dev/semel/internal/flow"
 	"github.com/semel-dev/semel/internal/partition"
+	"github.com/semel-dev/semel/internal/store"
 )
 
 // startedRun is a run whose task extract has a running attempt.
@@ -66,6 +68,69 @@ func TestLog(t *testing.T) {
 	f.problem(http.StatusNotFound, http.MethodGet, "/api/v1/runs/"+string(run)+"/tasks/load/logs", "", "")
 	f.problem(http.StatusUnprocessableEntity, http.MethodGet, path+"?limit=-1", "", "")
 	f.problem(http.StatusUnprocessableEntity, http.MethodGet, path+"?attempt=last", "", "")
+}
+
+// runReads counts how often a whole run is read.
+type runReads struct {
+	store.Store
+	n atomic.Int64
+}
+
+func (r *runReads) LoadRun(ctx context.Context, id flow.RunID) (store.RunSnapshot, error) {
+	r.n.Add(1)
+	return r.Store.LoadRun(ctx, id)
+}
+
+// TestLogReadsOneTask: all logs of a run are as many requests as it has tasks,
+// so that none of them may cost as much as the run is large.
+func TestLogReadsOneTask(t *testing.T) {
+	var reads *runReads
+	f := open(t, func(c *api.Config) {
+		reads = &runReads{Store: c.Store}
+		c.Store = reads
+	})
+	run := f.startedRun()
+	f.writeLog(run, "extract", 1, "one\n")
+	f.finish(run)
+	reads.n.Store(0)
+	path := "/api/v1/runs/" + string(run) + "/tasks/extract/logs"
+	for _, query := range []string{"", "?attempt=1", "?follow=true", "?follow=true&attempt=1"} {
+		if response, answer := f.call(http.MethodGet, path+query, "", ""); response.StatusCode != http.StatusOK {
+			t.Errorf("%s: %d %s", query, response.StatusCode, answer)
+		}
+	}
+	f.problem(http.StatusNotFound, http.MethodGet, path+"?attempt=2", "", "")
+	if n := reads.n.Load(); n != 0 {
+		t.Errorf("the whole run was read %d times for the log of one task", n)
+	}
+}
+
+func TestLogOfWhatIsNotThere(t *testing.T) {
+	f := open(t)
+	run := f.startedRun()
+	const nowhere = "/api/v1/runs/019aa4c0-1f2e-7a4b-9c3d-5e6f708192a3/tasks/extract/logs"
+	tasks := "/api/v1/runs/" + string(run) + "/tasks/"
+	for path, says := range map[string]string{
+		nowhere:                             "there is no run 019aa4c0",
+		"/api/v1/runs/x/tasks/extract/logs": `there is no run "x"`,
+		tasks + "lod/logs":                  "has no task",
+		tasks + "lod/logs?attempt=1":        "has no task",
+		tasks + "load/logs":                 "has had no attempt yet",
+		tasks + "load/logs?attempt=1":       "has no attempt 1: it has had 0 attempts",
+	} {
+		follow := "?follow=true"
+		if strings.Contains(path, "?") {
+			follow = "&follow=true"
+		}
+		for _, query := range []string{"", follow} {
+			if query != "" && strings.HasSuffix(path, "load/logs") {
+				continue // whoever follows waits for it
+			}
+			if p := f.problem(http.StatusNotFound, http.MethodGet, path+query, "", ""); !strings.Contains(p.Detail, says) {
+				t.Errorf("%s: %q does not say %q", path+query, p.Detail, says)
+			}
+		}
+	}
 }
 
 func TestLogOfAnAttemptThatHasNotStarted(t *testing.T) {

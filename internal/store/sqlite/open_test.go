@@ -357,3 +357,15 @@ func damage(t *testing.T, path string) {
 		t.Fatal(err)
 	}
 }
+
+// What is asked for one task must not grow with the run.
+func TestAttemptsOfATaskAreFoundByKey(t *testing.T) {
+	s := openHere(t, Config{})
+	var plan string
+	err := s.readers.list(t.Context(), func(row scanner) error {
+		return row.Scan(new(int), new(int), new(int), &plan)
+	}, `EXPLAIN QUERY PLAN `+attemptsOfTask, 1, "task")
+	if err != nil || !strings.Contains(plan, "PRIMARY KEY (run=? AND task=?)") {
+		t.Errorf("the plan is %q, %v", plan, err)
+	}
+}

@@ -126,13 +126,23 @@ func (s *Store) Attempts(ctx context.Context, id flow.RunID, task string) (rows 
 		if err != nil {
 			return err
 		}
-		return v.list(addAttempt(&rows, id), `
-			SELECT task, number, generation, epoch, node, state, reason, exit_code, outputs,
-				round, retries, lost, dispatched_at, started_at, started_boot, finished_at, finished_boot
-			FROM attempts WHERE run = ?1 AND (?2 = '' OR task = ?2) ORDER BY task, number`, key, task)
+		if task == "" {
+			return v.list(addAttempt(&rows, id), attemptsOfRun, key)
+		}
+		return v.list(addAttempt(&rows, id), attemptsOfTask, key, task)
 	})
 	return rows, read(err, "attempts of run %s", id)
 }
+
+// Two statements: one with an OR would read all attempts of a run for one task.
+const (
+	attemptColumns = `
+		SELECT task, number, generation, epoch, node, state, reason, exit_code, outputs,
+			round, retries, lost, dispatched_at, started_at, started_boot, finished_at, finished_boot
+		FROM attempts `
+	attemptsOfRun  = attemptColumns + `WHERE run = ? ORDER BY task, number`
+	attemptsOfTask = attemptColumns + `WHERE run = ? AND task = ? ORDER BY number`
+)
 
 func addAttempt(rows *[]flow.Attempt, run flow.RunID) func(scanner) error {
 	return func(row scanner) error {
