@@ -31,6 +31,10 @@ type Certificate struct {
 	Lost     []wire.Ref    `json:"lost,omitempty"`     // accepted or running, without one
 	At       fence.Instant `json:"at"`
 	Proof    string        `json:"proof"`
+	// Torn says that the machine was restarted since, so that the end of the
+	// journal may never have reached the disk: an attempt that is named nowhere
+	// here may have run all the same.
+	Torn bool `json:"torn,omitempty"`
 }
 
 // Certify ends whatever still runs of the dead runner of a data directory,
@@ -61,7 +65,11 @@ func Certify(ctx context.Context, cfg Config) (*Certificate, error) {
 	if err == nil && found && former.Node == dead.Node {
 		return &former, nil
 	}
-	c, err := certify(ctx, cfg.Dir, *dead)
+	here, err := newHello("", time.Now().UTC())
+	if err != nil {
+		return nil, err
+	}
+	c, err := certify(ctx, cfg.Dir, *dead, here)
 	if err != nil {
 		return nil, fmt.Errorf("node %s: %w", dead.Node, err)
 	}
@@ -71,11 +79,7 @@ func Certify(ctx context.Context, cfg Config) (*Certificate, error) {
 	return c, nil
 }
 
-func certify(ctx context.Context, dir string, dead Hello) (*Certificate, error) {
-	here, err := newHello("", time.Now().UTC())
-	if err != nil {
-		return nil, err
-	}
+func certify(ctx context.Context, dir string, dead, here Hello) (*Certificate, error) {
 	proof, err := proveDead(ctx, dead, here)
 	if err != nil {
 		return nil, err
@@ -85,17 +89,23 @@ func certify(ctx context.Context, dir string, dead Hello) (*Certificate, error) 
 	if err != nil {
 		return nil, err
 	}
-	c := &Certificate{Node: dead.Node, At: Now(), Proof: proof}
-	machine := agent.Replay(records)
-	for _, report := range machine.Pending() {
+	c := newCertificate(dead.Node, agent.Replay(records), proof)
+	c.Torn = restarted
+	return c, nil
+}
+
+// newCertificate accounts for everything that m knows.
+func newCertificate(node fence.NodeID, m *agent.Machine, proof string) *Certificate {
+	c := &Certificate{Node: node, At: Now(), Proof: proof}
+	for _, report := range m.Pending() {
 		if report.Phase == wire.Finished {
 			c.Finished = append(c.Finished, report)
 		}
 	}
-	for _, d := range machine.Unfinished() {
+	for _, d := range m.Unfinished() {
 		c.Lost = append(c.Lost, d.Ref())
 	}
-	return c, nil
+	return c
 }
 
 // proveDead ends whatever runs of a node whose runner has ended (the caller
@@ -103,6 +113,9 @@ func certify(ctx context.Context, dir string, dead Hello) (*Certificate, error) 
 func proveDead(ctx context.Context, dead, here Hello) (string, error) {
 	if err := ctx.Err(); err != nil {
 		return "", err
+	}
+	if proof, err := proveCgroupEmpty(dead, here); proof != "" || err != nil {
+		return proof, err
 	}
 	switch {
 	case dead.MachineID != here.MachineID:
@@ -114,23 +127,40 @@ func proveDead(ctx context.Context, dead, here Hello) (string, error) {
 	case dead.Namespace != here.Namespace:
 		return "", fmt.Errorf("its processes belong to another PID namespace (%s; this is %s), of another container perhaps: %w", dead.Namespace, here.Namespace, ErrUnproven)
 	}
-	if dead.Cgroup != "" {
-		if err := emptyCgroup(dead.Cgroup, killWithin); err != nil {
-			return "", err
-		}
-		_ = removeCgroup(dead.Cgroup)
-	}
 	if err := sweepAll(nodeTag(dead.Node)); err != nil {
 		return "", err
 	}
 	switch Containment(dead.Containment) {
 	case Cgroup:
-		return "its runner holds no lock any more, and its cgroup " + dead.Cgroup + " is empty", nil
+		return "its runner holds no lock any more, and its cgroup " + dead.Cgroup + " is gone", nil
 	case Pidns:
 		return "its runner holds no lock any more, and of its PID namespaces no first process is left", nil
 	case Weak, Auto:
 	}
 	return "its runner holds no lock any more, and no process carries its SEMEL_NODE (containment is weak: one that changed its environment would not be seen)", nil
+}
+
+// proveCgroupEmpty ends whatever is in the cgroup of a dead node, if that can
+// be seen from here. No other node has one of this name, and a boot has one
+// kernel: so it is proof from any container of the machine, whatever its PID
+// namespace and its machine id. It returns no proof where there is nothing to
+// see: another container may be shown other cgroups.
+func proveCgroupEmpty(dead, here Hello) (string, error) {
+	if dead.Cgroup == "" || dead.BootID != here.BootID {
+		return "", nil
+	}
+	if _, err := os.Stat(filepath.Join(dead.Cgroup, "cgroup.events")); errors.Is(err, fs.ErrNotExist) {
+		return "", nil
+	}
+	if err := emptyCgroup(dead.Cgroup, killWithin); err != nil {
+		return "", fmt.Errorf("empty its cgroup %s: %w", dead.Cgroup, errors.Join(ErrUnproven, err))
+	}
+	// What has left the cgroup, as root can, is not left alone if it is seen.
+	if err := sweepAll(nodeTag(dead.Node)); err != nil {
+		return "", err
+	}
+	_ = removeCgroup(dead.Cgroup)
+	return "its runner holds no lock any more, and its cgroup " + dead.Cgroup + " is empty", nil
 }
 
 // Discard says that what follows from a certificate is recorded: the journal

@@ -178,14 +178,16 @@ func emptyCgroup(dir string, atMost time.Duration) error {
 	defer f.Close()
 	deadline := time.Now().Add(atMost)
 	for {
-		if err := killCgroup(dir); err != nil {
-			return err
-		}
+		// Looked at before the kill: what is empty needs none, which a container
+		// may not be allowed.
 		populated, err := readPopulated(int(f.Fd()))
 		if errors.Is(err, unix.ENODEV) || err == nil && !populated {
 			return nil
 		}
 		if err != nil {
+			return err
+		}
+		if err := killCgroup(dir); err != nil {
 			return err
 		}
 		if !time.Now().Before(deadline) {
