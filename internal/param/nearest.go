@@ -18,6 +18,9 @@ func Nearest(name string, known []string) (string, bool) {
 			continue
 		}
 		d := distance(want, have)
+		if d >= len(want) {
+			continue // no letter is left of what was written: one letter is near to every other
+		}
 		if d > bound || found && (d == bound && k >= best) {
 			continue
 		}

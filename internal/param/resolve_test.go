@@ -228,6 +228,12 @@ func TestNearest(t *testing.T) {
 	if got, _ := Nearest("ba", []string{"bb", "ab", "bc"}); got != "ab" {
 		t.Errorf("of equally near names the first in order is meant, got %q", got)
 	}
+	if got, ok := Nearest("b", []string{"a", "c"}); ok {
+		t.Errorf("one letter is not a slip for another, got %q", got)
+	}
+	if got, _ := Nearest("b", []string{"a", "B"}); got != "B" {
+		t.Errorf("one letter in the other case, got %q", got)
+	}
 	if got, ok := Nearest(strings.Repeat("a", 10_000), []string{strings.Repeat("a", 9_999)}); ok {
 		t.Errorf("a name of 10,000 letters is nobody's typing, got %q", got)
 	}
