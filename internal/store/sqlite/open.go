@@ -92,8 +92,41 @@ func inspect(path string) (crashed bool, err error) {
 	return err == nil && wal.Size() > 0, nil
 }
 
+// create makes an empty file that only its owner can read: what is in it is not
+// for everybody who can walk to its directory. SQLite gives the files beside it
+// the same mode.
+func create(path string) error {
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, ownerOnly)
+	if errors.Is(err, fs.ErrExist) {
+		return nil
+	}
+	if err != nil {
+		return translateFile(err)
+	}
+	return f.Close()
+}
+
+// ownerOnly is the mode of all files of a store.
+const ownerOnly fs.FileMode = 0o600
+
+// protect takes a store away from others that an older program, or a copy,
+// left readable.
+func protect(path string) error {
+	for _, name := range []string{path, path + "-wal", path + "-shm"} {
+		info, err := os.Stat(name)
+		if err == nil && info.Mode().Perm()&^ownerOnly != 0 {
+			err = os.Chmod(name, info.Mode().Perm()&ownerOnly)
+		}
+		// Whoever does not own the file cannot; its owner lets others in.
+		if err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, fs.ErrPermission) {
+			return fmt.Errorf("make %s readable by its owner only: %w", name, err)
+		}
+	}
+	return nil
+}
+
 // prepare brings the file into the form that this program knows.
-func prepare(ctx context.Context, db *sql.DB, crashed bool) error {
+func prepare(ctx context.Context, db *sql.DB, path string, crashed bool) error {
 	version, err := schemaVersion(ctx, db)
 	if err != nil {
 		return err
@@ -101,6 +134,9 @@ func prepare(ctx context.Context, db *sql.DB, crashed bool) error {
 	if version > schemaNewest {
 		return fmt.Errorf("%w: its schema is %d, this program knows %d: start the newer program again, or restore a backup from before it",
 			store.ErrTooNew, version, schemaNewest)
+	}
+	if err := protect(path); err != nil { // now that it is known to be ours
+		return err
 	}
 	if crashed {
 		if err := check(ctx, db); err != nil {

@@ -82,3 +82,44 @@ func TestOpen_ReadOnlyDirectoryOfAFile(t *testing.T) {
 	defer untouched(t, path)()
 	asNobody(t, func() { refused(t, path, store.ErrReadOnly, "let this user write") })
 }
+
+// A data directory that others can walk does not show them what is stored.
+func TestOpen_OwnerOnly(t *testing.T) {
+	mode := func(path string) {
+		t.Helper()
+		for _, suffix := range []string{"", "-wal", "-shm", ".lock"} {
+			info, err := os.Stat(path + suffix)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if info.Mode().Perm() != 0o600 {
+				t.Errorf("semel.db%s has mode %v", suffix, info.Mode())
+			}
+		}
+	}
+	t.Run("new", func(t *testing.T) {
+		path := filepath.Join(readable(t), "semel.db")
+		openHere(t, Config{Path: path})
+		mode(path)
+	})
+	t.Run("left readable", func(t *testing.T) {
+		path := filepath.Join(readable(t), "semel.db")
+		closed(t, path)
+		if err := os.Chmod(path, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		openHere(t, Config{Path: path})
+		mode(path)
+	})
+	t.Run("another program's", func(t *testing.T) {
+		path := filepath.Join(readable(t), "semel.db")
+		tamper(t, path, `CREATE TABLE contacts (name TEXT)`)
+		if err := os.Chmod(path, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		refused(t, path, store.ErrCorrupt)
+		if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o644 {
+			t.Errorf("a file that is not ours was changed: %v, %v", info, err)
+		}
+	})
+}

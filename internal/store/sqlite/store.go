@@ -87,12 +87,15 @@ func (s *Store) open(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := create(s.cfg.Path); err != nil {
+		return err
+	}
 	db, err := sql.Open("sqlite", s.cfg.dsn(writing))
 	if err != nil {
 		return err
 	}
 	db.SetMaxOpenConns(1)
-	if err := prepare(ctx, db, crashed); err != nil {
+	if err := prepare(ctx, db, s.cfg.Path, crashed); err != nil {
 		return errors.Join(translate(err), db.Close())
 	}
 	if s.writer, err = newWriter(ctx, db); err != nil {
