@@ -30,6 +30,24 @@ func translate(err error) error {
 	return err
 }
 
+// translateOpen is translate for what happens while a store is opened. A full
+// disk shows there as an input/output error of the files beside it, which a
+// broken disk shows, too: noSpace tells them apart.
+func translateOpen(err error, noSpace func() bool) error {
+	var native interface{ Code() int }
+	if !errors.As(err, &native) {
+		return translate(err)
+	}
+	switch native.Code() {
+	case sqlite3.SQLITE_IOERR_SHMSIZE, sqlite3.SQLITE_IOERR_SHMMAP, sqlite3.SQLITE_IOERR_SHMOPEN,
+		sqlite3.SQLITE_IOERR_WRITE, sqlite3.SQLITE_IOERR_TRUNCATE, sqlite3.SQLITE_IOERR_FSYNC:
+		if noSpace() {
+			return fmt.Errorf("%w: nothing was written, free some space: %w", store.ErrFull, err)
+		}
+	}
+	return translate(err)
+}
+
 func damaged(err error) error {
 	return fmt.Errorf("%w: restore the last backup in its place; keep this file, and any -wal beside it, for rescue: %w", store.ErrCorrupt, err)
 }

@@ -1,12 +1,16 @@
 package sqlite
 
 import (
+	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"testing"
 
 	"golang.org/x/sys/unix"
+	sqlite3 "modernc.org/sqlite/lib"
 
 	"github.com/semel-dev/semel/internal/store"
 )
@@ -122,4 +126,45 @@ func TestOpen_OwnerOnly(t *testing.T) {
 			t.Errorf("a file that is not ours was changed: %v, %v", info, err)
 		}
 	})
+}
+
+// native is an error as the driver reports it.
+type native int
+
+func (n native) Error() string { return fmt.Sprintf("disk I/O error (%d)", int(n)) }
+func (n native) Code() int     { return int(n) }
+
+// A full disk shows as an input/output error while a store is opened, and must
+// not be taken for a broken one, nor the other way round.
+func TestTranslateOpen(t *testing.T) {
+	yes, no := func() bool { return true }, func() bool { return false }
+	for _, code := range []native{sqlite3.SQLITE_IOERR_SHMSIZE, sqlite3.SQLITE_IOERR_WRITE} {
+		wrapped := fmt.Errorf("take a step: %w", code)
+		if got := translateOpen(wrapped, yes); !errors.Is(got, store.ErrFull) || !strings.Contains(got.Error(), "free some space") {
+			t.Errorf("%v on a full disk: %v", code, got)
+		}
+		if got := translateOpen(wrapped, no); errors.Is(got, store.ErrFull) {
+			t.Errorf("%v with space left: %v", code, got)
+		}
+	}
+	if got := translateOpen(native(sqlite3.SQLITE_IOERR_READ), yes); errors.Is(got, store.ErrFull) {
+		t.Errorf("what cannot be read has another cause: %v", got)
+	}
+	if got := translateOpen(os.ErrClosed, yes); !errors.Is(got, os.ErrClosed) || errors.Is(got, store.ErrFull) {
+		t.Errorf("another error: %v", got)
+	}
+}
+
+func TestOutOfSpace(t *testing.T) {
+	if outOfSpace(filepath.Join(t.TempDir(), "none", "semel.db")) {
+		t.Error("a directory that is not there was taken for a full disk")
+	}
+	for _, c := range []struct {
+		blocks, available uint64
+		want              bool
+	}{{1000, 0, true}, {1000, 15, true}, {1000, 16, false}, {0, 0, false}} {
+		if got := full(&unix.Statfs_t{Blocks: c.blocks, Bavail: c.available, Bsize: 4096}); got != c.want {
+			t.Errorf("%d of %d blocks: full is %v", c.available, c.blocks, got)
+		}
+	}
 }

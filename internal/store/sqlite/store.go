@@ -90,16 +90,17 @@ func (s *Store) open(ctx context.Context) error {
 	if err := create(s.cfg.Path); err != nil {
 		return err
 	}
+	noSpace := func() bool { return outOfSpace(s.cfg.Path) }
 	db, err := sql.Open("sqlite", s.cfg.dsn(writing))
 	if err != nil {
 		return err
 	}
 	db.SetMaxOpenConns(1)
 	if err := prepare(ctx, db, s.cfg.Path, crashed); err != nil {
-		return errors.Join(translate(err), db.Close())
+		return errors.Join(translateOpen(err, noSpace), db.Close())
 	}
 	if s.writer, err = newWriter(ctx, db); err != nil {
-		return errors.Join(translate(err), db.Close())
+		return errors.Join(translateOpen(err, noSpace), db.Close())
 	}
 	if s.readers, err = newReaders(s.cfg.dsn(reading)); err != nil {
 		return err
