@@ -61,7 +61,7 @@ func TestInterpreters(t *testing.T) {
 	}{
 		"EndsAtTheFirstFailure": {task.Shell{Script: "echo a\nfalse\necho b"}, "a\n"},
 		"File":                  {task.Shell{Script: "# a file\nthe text", Interpreter: []string{"cat"}}, "# a file\nthe text"},
-		"LongScript":            {task.Shell{Script: long}, filepath.Join(w.dir, "attempts", string(testRun), "LongScript.1.script") + "\n"},
+		"LongScript":            {task.Shell{Script: long}, filepath.Join(w.dir, "attempts", "desks", "1.script") + "\n"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			ref := w.dispatch(flow.Work{Task: name, Config: config(c.config)})
@@ -76,22 +76,23 @@ func TestInterpreters(t *testing.T) {
 func TestDirectories(t *testing.T) {
 	w := newWorker(t, Config{})
 	attempts := filepath.Join(w.dir, "attempts")
-	ok := w.dispatch(flow.Work{Config: script("echo x >file; pwd")})
-	w.outcome(ok)
-	until(t, "the directory to go", func() bool {
-		left, err := os.ReadDir(attempts)
+	for range 3 {
+		o := w.shell(`ls >&2; [ -z "$(ls -A)" ] && [ ! -e "$SEMEL_OUTPUT" ] && echo x >file && mkdir -p .d/e && echo a=b >>"$SEMEL_OUTPUT" && chmod 0 .`)
+		if o.Result != flow.Succeeded {
+			t.Fatalf("%+v: an attempt has to begin on a clean desk", o)
+		}
+	}
+	until(t, "the desks to be cleared", func() bool {
+		left, err := filepath.Glob(filepath.Join(attempts, "*", "*", "*"))
 		return err == nil && len(left) == 0
 	})
-	own := filepath.Join(attempts, string(testRun), "t1.1")
-	if got := w.log(ok); got != own+"\n" {
-		t.Errorf("it ran in %q, want %q", got, own)
-	}
 	failed := w.dispatch(flow.Work{Config: script("echo x >file; exit 1")})
 	w.outcome(failed)
-	kept := filepath.Join(attempts, string(testRun), "t2.1", "file")
-	if _, err := os.Stat(kept); err != nil {
-		t.Errorf("the directory of a failed attempt is kept for people: %v", err)
-	}
+	kept := filepath.Join(attempts, string(testRun), failed.Task+".1", "file")
+	until(t, "what a failed attempt has left to be kept for people", func() bool {
+		_, err := os.Stat(kept)
+		return err == nil
+	})
 	elsewhere := t.TempDir()
 	other := w.dispatch(flow.Work{Config: config(task.Shell{Script: "pwd", Dir: elsewhere})})
 	w.outcome(other)
@@ -104,13 +105,13 @@ func TestDirectories_OfFailedAttemptsAreLimited(t *testing.T) {
 	w := newWorker(t, Config{})
 	var refs []wire.Ref
 	for range failedKept + 3 {
-		refs = append(refs, w.dispatch(flow.Work{Config: script("exit 1")}))
+		refs = append(refs, w.dispatch(flow.Work{Config: script("echo >file; exit 1")}))
 	}
 	for _, ref := range refs {
 		w.outcome(ref)
 	}
 	count := func() int {
-		paths, err := filepath.Glob(filepath.Join(w.dir, "attempts", "*", "*"))
+		paths, err := filepath.Glob(filepath.Join(w.dir, "attempts", string(testRun), "*"))
 		if err != nil {
 			t.Fatal(err)
 		}

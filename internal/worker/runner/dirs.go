@@ -4,8 +4,10 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"log/slog"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -31,14 +33,23 @@ func LogPath(dir string, run flow.RunID, task string, number int) string {
 
 func attemptName(task string, number int) string { return task + "." + strconv.Itoa(number) }
 
-// place is where the files of one attempt are. The task's own directory holds
-// nothing of Semel's.
-type place struct {
-	run    string // attempts/RUN
-	own    string // attempts/RUN/TASK.NUMBER: the working directory, unless another one is set
+// desk is where an attempt works: a directory that holds nothing of Semel's,
+// and beside it the files that belong to the attempt. A desk that was left
+// clean serves the next attempt: to make a directory costs as much as half a
+// fork.
+type desk struct {
+	own    string // attempts/desks/N: the working directory, unless another one is set
 	output string // beside it
 	script string
+	used   bool // a script was written
 }
+
+func newDesk(own string) *desk {
+	return &desk{own: own, output: own + ".output", script: own + ".script"}
+}
+
+// deskName is where desks are; no run is called so.
+const deskName = "desks"
 
 // dirs keeps the directories of attempts.
 type dirs struct {
@@ -46,23 +57,29 @@ type dirs struct {
 	log  *slog.Logger
 
 	mu     sync.Mutex
-	users  map[string]int     // attempts that use attempts/RUN now
-	failed map[wire.Ref]place // not forgotten
-	old    []place            // failed and forgotten, oldest first
+	free   []*desk
+	made   int
+	failed map[wire.Ref]string // kept, and not forgotten
+	old    []string            // kept and forgotten, oldest first
 }
 
 // openDirs takes over the failed attempts that former runners have kept.
 func openDirs(dir string, log *slog.Logger) (*dirs, error) {
-	d := &dirs{root: filepath.Join(dir, "attempts"), log: log, users: map[string]int{}, failed: map[wire.Ref]place{}}
-	if err := os.MkdirAll(d.root, 0o700); err != nil {
+	d := &dirs{root: filepath.Join(dir, "attempts"), log: log, failed: map[wire.Ref]string{}}
+	if err := d.close(); err != nil {
+		return nil, fmt.Errorf("clear the desks of the former runner: %w", err)
+	}
+	if err := os.MkdirAll(filepath.Join(d.root, deskName), 0o700); err != nil {
 		return nil, fmt.Errorf("make the directory of attempts: %w", err)
 	}
 	if err := os.MkdirAll(filepath.Join(dir, "logs"), 0o700); err != nil {
 		return nil, fmt.Errorf("make the directory of logs: %w", err)
 	}
-	err := d.adopt()
-	return d, err
+	return d, d.adopt()
 }
+
+// close removes all desks: nothing works any more.
+func (d *dirs) close() error { return os.RemoveAll(filepath.Join(d.root, deskName)) }
 
 func (d *dirs) adopt() error {
 	paths, err := filepath.Glob(filepath.Join(d.root, "*", "*"))
@@ -80,96 +97,125 @@ func (d *dirs) adopt() error {
 		own := filepath.Join(filepath.Dir(path), task+"."+number)
 		ages[own] = max(ages[own], info.ModTime().UnixNano())
 	}
-	for own := range ages {
-		d.old = append(d.old, newPlace(own))
-	}
-	slices.SortFunc(d.old, func(a, b place) int {
-		return cmp.Or(cmp.Compare(ages[a.own], ages[b.own]), strings.Compare(a.own, b.own))
+	d.old = slices.SortedFunc(maps.Keys(ages), func(a, b string) int {
+		return cmp.Or(cmp.Compare(ages[a], ages[b]), strings.Compare(a, b))
 	})
 	d.trim()
 	return nil
 }
 
-func newPlace(own string) place {
-	return place{run: filepath.Dir(own), own: own, output: own + ".output", script: own + ".script"}
-}
-
-// open makes what an attempt needs on the disk.
-func (d *dirs) open(w *flow.Work, ownDir bool, script string) (place, error) {
+// open gives an attempt its desk.
+func (d *dirs) open(w *flow.Work, script string) (*desk, error) {
 	if !validRun(string(w.Run)) || !validName(w.Task) {
-		return place{}, fmt.Errorf("run %q, task %q: these cannot be names of files", clip(string(w.Run), 60), clip(w.Task, 60))
+		return nil, fmt.Errorf("run %q, task %q: these cannot be names of files", clip(string(w.Run), 60), clip(w.Task, 60))
 	}
-	p := newPlace(filepath.Join(d.root, string(w.Run), attemptName(w.Task, w.Number)))
-	if err := d.use(p.run); err != nil {
-		return place{}, err
-	}
-	if err := p.fill(ownDir, script); err != nil {
-		d.leave(p.run)
-		return place{}, err
-	}
-	return p, nil
-}
-
-func (p *place) fill(ownDir bool, script string) error {
-	if ownDir {
-		if err := os.Mkdir(p.own, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
-			return fmt.Errorf("make the attempt's directory: %w", err)
-		}
+	k, err := d.take()
+	if err != nil {
+		return nil, fmt.Errorf("make the attempt's directory: %w", err)
 	}
 	if script != "" {
-		if err := os.WriteFile(p.script, []byte(script), 0o600); err != nil {
-			return fmt.Errorf("write the script: %w", err)
+		k.used = true
+		if err := os.WriteFile(k.script, []byte(script), 0o600); err != nil {
+			d.clear(k)
+			return nil, fmt.Errorf("write the script: %w", err)
 		}
 	}
-	return nil
+	return k, nil
 }
 
-// use makes a run's directory and keeps it from being removed.
-func (d *dirs) use(run string) error {
+func (d *dirs) take() (*desk, error) {
 	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.users[run] == 0 {
-		if err := os.Mkdir(run, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
-			return fmt.Errorf("make the run's directory: %w", err)
+	if n := len(d.free); n > 0 {
+		k := d.free[n-1]
+		d.free = d.free[:n-1]
+		d.mu.Unlock()
+		return k, nil
+	}
+	d.made++
+	k := newDesk(filepath.Join(d.root, deskName, strconv.Itoa(d.made)))
+	d.mu.Unlock()
+	return k, os.Mkdir(k.own, 0o700)
+}
+
+// leave takes a desk back. What a failed attempt has left on it is kept for
+// people to look into.
+func (d *dirs) leave(k *desk, w *flow.Work, failed bool) {
+	if failed && !k.clean() {
+		kept := filepath.Join(d.root, string(w.Run), attemptName(w.Task, w.Number))
+		if err := k.moveTo(kept); err != nil {
+			d.log.Warn("what a failed attempt has left cannot be kept", "run", w.Run, "task", w.Task, "cause", err)
 		}
-	}
-	d.users[run]++
-	return nil
-}
-
-func (d *dirs) leave(run string) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.users[run]--
-	if d.users[run] == 0 {
-		delete(d.users, run)
-		_ = os.Remove(run) // it goes when it is empty
-	}
-}
-
-// close removes the files of an attempt that succeeded, and keeps those of one
-// that did not.
-func (d *dirs) close(p place, ref wire.Ref, succeeded bool) {
-	if succeeded {
-		d.remove(p)
-	} else {
 		d.mu.Lock()
-		d.failed[ref] = p
+		d.failed[wire.Ref{Run: w.Run, Task: w.Task, Generation: w.Generation}] = kept
 		d.mu.Unlock()
 	}
-	d.leave(p.run)
+	d.clear(k)
 }
 
-func (d *dirs) remove(p place) {
-	for _, path := range []string{p.output, p.script} {
-		_ = unix.Unlink(path)
+// clear makes a desk as new, and gives it to the next.
+func (d *dirs) clear(k *desk) {
+	_ = os.Remove(k.output)
+	if k.used {
+		_ = os.Remove(k.script)
+		k.used = false
 	}
-	if unix.Rmdir(p.own) == nil { // empty, as most are
-		return
+	if !k.empty() {
+		if err := os.RemoveAll(k.own); err != nil {
+			d.log.Warn("the directory of an attempt is left behind", "dir", k.own, "cause", err)
+			return
+		}
+		if os.Mkdir(k.own, 0o700) != nil {
+			return // the next attempt makes one of its own, and says what is wrong
+		}
 	}
-	if err := os.RemoveAll(p.own); err != nil {
-		d.log.Warn("the directory of an attempt is left behind", "dir", p.own, "cause", err)
+	d.mu.Lock()
+	d.free = append(d.free, k)
+	d.mu.Unlock()
+}
+
+// empty reports whether the directory is as it was made.
+func (k *desk) empty() bool {
+	f, err := os.OpenFile(k.own, os.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW, 0)
+	if err != nil {
+		return false
 	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil || info.Mode().Perm() != 0o700 {
+		return false
+	}
+	_, err = f.Readdirnames(1)
+	return errors.Is(err, io.EOF)
+}
+
+// clean reports whether there is nothing to be kept.
+func (k *desk) clean() bool {
+	_, err := os.Lstat(k.output)
+	return errors.Is(err, fs.ErrNotExist) && !k.used && k.empty()
+}
+
+// moveTo moves what is on the desk, under the name of the attempt.
+func (k *desk) moveTo(kept string) error {
+	if err := os.MkdirAll(filepath.Dir(kept), 0o700); err != nil {
+		return err
+	}
+	var errs []error
+	for from, to := range map[string]string{k.own: kept, k.output: kept + ".output", k.script: kept + ".script"} {
+		if err := os.Rename(from, to); !errors.Is(err, fs.ErrNotExist) {
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func (d *dirs) remove(kept string) {
+	for _, path := range []string{kept + ".output", kept + ".script"} {
+		_ = os.Remove(path)
+	}
+	if err := os.RemoveAll(kept); err != nil {
+		d.log.Warn("the directory of an attempt is left behind", "dir", kept, "cause", err)
+	}
+	_ = os.Remove(filepath.Dir(kept)) // the run's goes when it is empty
 }
 
 // forget lets the oldest of the kept directories go.
@@ -188,16 +234,13 @@ func (d *dirs) forget(refs []wire.Ref) {
 func (d *dirs) trim() {
 	for len(d.old) > failedKept {
 		d.remove(d.old[0])
-		if d.users[d.old[0].run] == 0 {
-			_ = os.Remove(d.old[0].run)
-		}
 		d.old = d.old[1:]
 	}
 }
 
 // validRun reports whether s can be the name of a run's directory.
 func validRun(s string) bool {
-	if s == "" || len(s) > outputNameMax || s[0] == '-' {
+	if s == "" || len(s) > outputNameMax || s[0] == '-' || s == deskName {
 		return false
 	}
 	for _, r := range []byte(s) {

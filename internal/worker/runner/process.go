@@ -43,7 +43,7 @@ type process struct {
 	pid     int
 	pidfd   int // -1 if the kernel has none
 	group   group
-	place   place
+	desk    *desk
 	log     *logFile
 	output  *os.File      // the end of the pipe that is read
 	copied  chan struct{} // closed when the output has ended
@@ -64,19 +64,19 @@ func (a *attempt) start() {
 		a.refuse(fmt.Sprintf("the working directory %q is not absolute", spec.Dir))
 		return
 	}
-	place, err := a.runner.dirs.open(a.work, spec.Dir == "", spec.Script)
+	desk, err := a.runner.dirs.open(a.work, spec.Script)
 	if err != nil {
 		a.refuse(err.Error())
 		return
 	}
-	if err := a.launch(&spec, place); err != nil {
+	if err := a.launch(&spec, desk); err != nil {
 		a.refuse(err.Error())
-		a.runner.clean(func() { a.runner.dirs.close(place, a.ref, true) })
+		a.runner.clean(func() { a.runner.dirs.leave(desk, a.work, false) })
 	}
 }
 
 // launch starts the process and returns; what follows is up to await.
-func (a *attempt) launch(spec *task.Command, at place) error {
+func (a *attempt) launch(spec *task.Command, at *desk) error {
 	r := a.runner
 	t := attemptTag(r.hello.Node, a.work)
 	env := environ(r.env, t, a.work, at.output)
@@ -94,7 +94,7 @@ func (a *attempt) launch(spec *task.Command, at place) error {
 	if err != nil {
 		return err
 	}
-	p := &process{attempt: a, group: group, place: at, pidfd: -1, copied: make(chan struct{})}
+	p := &process{attempt: a, group: group, desk: at, pidfd: -1, copied: make(chan struct{})}
 	cmd := &command{path: path, argv: spec.Argv}
 	cmd.attr.Setsid, cmd.attr.Pdeathsig, cmd.attr.PidFD = true, syscall.SIGKILL, &p.pidfd
 	group.prepare(cmd)
@@ -179,7 +179,7 @@ func (p *process) await() {
 	outcome := p.outcome(status, err, ended)
 	r.clean(func() { // before it is told, so that it comes before what a Forget has cleaned
 		p.group.release()
-		r.dirs.close(p.place, a.ref, outcome.Result == flow.Succeeded)
+		r.dirs.leave(p.desk, a.work, outcome.Result != flow.Succeeded)
 	})
 	a.finish(&outcome)
 }
@@ -266,7 +266,7 @@ func (p *process) outcome(status syscall.WaitStatus, unread error, ended ending)
 	case status.ExitStatus() != 0:
 		o.Result, o.Reason = flow.Failed, fmt.Sprintf("exit status %d", status.ExitStatus())
 	default:
-		outputs, err := readOutputs(p.place.output)
+		outputs, err := readOutputs(p.desk.output)
 		if err != nil {
 			o.Result, o.Reason = flow.Failed, err.Error()
 			break
