@@ -42,8 +42,9 @@ type Certificate struct {
 // no former runner, and fails with ErrAlive while one lives, and with
 // ErrUnproven rather than guess.
 //
-// The certificate is kept, and given again, until Discard: the caller may
-// crash before it has made use of it.
+// A runner that ended in order has left its certificate, and nothing needs to
+// be proven. A certificate is kept, and given again, until Discard: the caller
+// may crash before it has made use of it.
 func Certify(ctx context.Context, cfg Config) (*Certificate, error) {
 	if err := cfg.fill(); err != nil {
 		return nil, err

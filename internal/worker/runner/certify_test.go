@@ -6,12 +6,16 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/semel-dev/semel/internal/fence"
+	"github.com/semel-dev/semel/internal/flow"
+	"github.com/semel-dev/semel/internal/task"
+	"github.com/semel-dev/semel/internal/wire"
 )
 
 // here is the identity of a process on this boot of a machine with an id.
@@ -111,5 +115,65 @@ func TestProveDead_KillsWhatIsInTheCgroup(t *testing.T) {
 		if status := cmd.ProcessState.Sys().(syscall.WaitStatus); status.Signal() != syscall.SIGKILL {
 			t.Errorf("%s, want killed", cmd.ProcessState)
 		}
+	}
+}
+
+// TestCertify_OfARunnerThatEndedInOrder from where nothing can be proven: the
+// runner has said itself that nothing of it is left.
+func TestCertify_OfARunnerThatEndedInOrder(t *testing.T) {
+	for name, end := range map[string]func(*worker){
+		"Context":  func(w *worker) { w.stop() },
+		"Shutdown": func(w *worker) { w.send(ToRunner{Shutdown: true}) },
+		"Linger":   func(w *worker) { w.link.Close() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorker(t, Config{Linger: 10 * time.Millisecond})
+			done := w.dispatch(flow.Work{Config: script("echo result=42 >>$SEMEL_OUTPUT")})
+			w.outcome(done)
+			gone := w.dispatch(flow.Work{Config: script("true")})
+			w.outcome(gone)
+			w.forget(gone)
+			w.shell("true") // the Forget was taken
+			want := []string{"t1", "t3"}
+			if name != "Linger" {
+				w.report(w.dispatch(flow.Work{Config: script("sleep 1000")}), "running")
+				want = append(want, "t4")
+			}
+			end(w)
+			w.awaitEnd()
+
+			// The next start is in another container of another machine.
+			elsewhere := w.hello
+			elsewhere.Namespace, elsewhere.BootID, elsewhere.MachineID, elsewhere.Cgroup = "pid:[1]", "other", "other", ""
+			if err := writeJSON(path(w.dir, nodeFile), elsewhere); err != nil {
+				t.Fatal(err)
+			}
+			c := w.certify()
+			var got []string
+			for i := range c.Finished {
+				got = append(got, c.Finished[i].Ref.Task)
+			}
+			if c.Finished[0].Outcome.Outputs["result"] != "42" || !slices.Equal(got, want) || len(c.Lost) > 0 || c.Torn {
+				t.Errorf("%+v, want %v finished and nothing lost", c, want)
+			}
+		})
+	}
+}
+
+// TestRun_TakesTheLastEndBeforeItLeaves: an attempt may end while the last
+// agent goes and the runner has nothing to wait for any more.
+func TestRun_TakesTheLastEndBeforeItLeaves(t *testing.T) {
+	w := newWorker(t, Config{Linger: 1})
+	d := wire.Dispatch{Owner: wire.Owner{Epoch: 1}, Work: w.fill(flow.Work{Type: task.TypeNoop})}
+	in, from := w.runner.inbox, w.link.(*port)
+	in.mu.Lock() // both are taken in one turn
+	in.events = append(in.events,
+		event{from: from, message: &ToRunner{Message: &wire.ToWorker{Dispatch: []wire.Dispatch{d}}}},
+		event{from: from, closed: true})
+	in.mu.Unlock()
+	in.nudge()
+	w.awaitEnd()
+	if c := w.certify(); len(c.Finished) != 1 || len(c.Lost) > 0 {
+		t.Errorf("%+v, want it to be finished", c)
 	}
 }

@@ -56,6 +56,7 @@ type worker struct {
 	runner *Runner // nil if it is a process of its own
 	told   map[wire.Ref]wire.Report
 	ended  chan error
+	stop   context.CancelFunc // ends Run; nil if it is a process of its own
 	next   flow.Generation
 }
 
@@ -82,6 +83,7 @@ func openWorker(tb testing.TB, cfg Config) *worker {
 	}
 	w := &worker{tb: tb, dir: cfg.Dir, runner: r, link: r.Local(), hello: r.Hello(), told: map[wire.Ref]wire.Report{}, ended: make(chan error, 1)}
 	ctx, cancel := context.WithCancel(context.WithoutCancel(tb.Context()))
+	w.stop = cancel
 	go func() { w.ended <- r.Run(ctx) }()
 	tb.Cleanup(func() {
 		cancel()
@@ -120,6 +122,16 @@ func executable(tb testing.TB) string {
 		tb.Fatal(err)
 	}
 	return exe
+}
+
+// awaitEnd waits for the return of Run.
+func (w *worker) awaitEnd() {
+	w.tb.Helper()
+	err := <-w.ended
+	w.ended <- err // for the cleanup
+	if err != nil {
+		w.tb.Fatal(err)
+	}
 }
 
 func (w *worker) dial() {

@@ -229,10 +229,11 @@ func (r *Runner) rest(now fence.Instant) (time.Duration, bool) {
 	}
 	if !r.alone.IsZero() && r.cfg.Linger > 0 {
 		left := r.cfg.Linger - time.Since(r.alone)
-		if d := r.machine.Deadline(); left <= 0 || d != 0 && !r.holds(now.Boot) {
+		d := r.machine.Deadline()
+		if expired := d != 0 && !r.holds(now.Boot); (left <= 0 || expired) && r.machine.Idle() {
 			return 0, true
 		}
-		next = min(next, left)
+		next = min(next, max(0, left)) // not idle: an end is in the inbox
 	}
 	return next, false
 }

@@ -152,7 +152,7 @@ func (r *Runner) Local() Link {
 }
 
 // Run drives the runner until ctx is done, a Shutdown came, or Linger is over.
-// When it returns, no task process lives.
+// When it returns, no task process lives, and its certificate is on the disk.
 func (r *Runner) Run(ctx context.Context) error {
 	defer r.Close()
 	var spawners sync.WaitGroup
@@ -167,7 +167,25 @@ func (r *Runner) Run(ctx context.Context) error {
 	r.cleanup.close()
 	r.alarm.close()
 	spawners.Wait()
+	r.certifySelf()
 	return nil
+}
+
+// certifySelf leaves the certificate of a runner that ends in order. Nothing of
+// it lives any more and it still holds the lock, so nobody has to prove that
+// later: from another container, or another machine with the same volume, it
+// could not be proven.
+func (r *Runner) certifySelf() {
+	path := filepath.Join(r.cfg.Dir, certificateFile)
+	c := newCertificate(r.hello.Node, r.machine, "it ended in order")
+	err := writeJSON(path, c)
+	if err != nil { // a full disk, perhaps
+		r.journal.free()
+		err = writeJSON(path, c)
+	}
+	if err != nil {
+		r.cfg.Log.Error("cannot write that this runner has ended in order; the next one has to prove it", "node", r.hello.Node, "cause", err)
+	}
 }
 
 // loop goes round until the runner is to leave and nothing runs.
