@@ -1,9 +1,13 @@
 package semel_test
 
 import (
+	"os"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
+	"github.com/semel-dev/semel/internal/param"
 	"github.com/semel-dev/semel/internal/spec"
 )
 
@@ -21,6 +25,41 @@ func TestDocs_WorkflowsAreRight(t *testing.T) {
 	}
 	if seen < 4 {
 		t.Errorf("found %d workflows only: these are not the documents", seen)
+	}
+}
+
+// sampleCommand is a command that is shown with an example, and what it is
+// given: "semel run examples/a/b.yaml -p c=d".
+var sampleCommand = regexp.MustCompile(`(examples/[\w/-]+\.yaml)((?: -p [^ \n]+)+)`)
+
+// TestDocs_ParametersAreThere: a command that is shown can be typed.
+func TestDocs_ParametersAreThere(t *testing.T) {
+	seen := 0
+	for _, f := range tree(t) {
+		if !isMarkdown(f) && !strings.HasPrefix(f.path, "examples/") {
+			continue
+		}
+		for _, m := range sampleCommand.FindAllStringSubmatch(f.text, -1) {
+			source, err := os.ReadFile(m[1])
+			if err != nil {
+				t.Errorf("%s: %v", f.path, err)
+				continue
+			}
+			w, err := spec.Parse(m[1], source)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for given := range strings.SplitSeq(strings.TrimPrefix(m[2], " -p "), " -p ") {
+				seen++
+				name, _, _ := strings.Cut(given, "=")
+				if !slices.ContainsFunc(w.Params, func(p param.Def) bool { return p.Name == name }) {
+					t.Errorf("%s shows -p %s, and %s has no such parameter", f.path, given, m[1])
+				}
+			}
+		}
+	}
+	if seen < 4 {
+		t.Errorf("found %d parameters only: these are not the documents", seen)
 	}
 }
 
