@@ -242,6 +242,9 @@ func (h *here) finish(ctx context.Context, c *client.Client) error {
 	if !h.options.quiet {
 		h.tails(ctx, c, run, failures(h.view.tasks))
 	}
+	if h.options.data != "" && !h.options.quiet {
+		h.say("run %s: for its logs: semel standalone --data %s, and beside it: semel logs %s", run, shellWord(h.options.data), run)
+	}
 	if h.options.json {
 		detail, err := c.Run(ctx, run)
 		if err != nil {
