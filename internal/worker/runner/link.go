@@ -26,6 +26,9 @@ type ToRunner struct {
 	// Attach asks for a report of every attempt that is not forgotten.
 	Attach  bool           `json:"attach,omitempty"`
 	Message *wire.ToWorker `json:"message,omitempty"`
+	// Refuse says why what Message dispatches is refused: it was too large to be
+	// sent, and only its name came.
+	Refuse string `json:"refuse,omitempty"`
 	// Shutdown kills whatever runs, with its grace, and ends the runner. The
 	// outcomes are expired: nobody asked for the end of the tasks as such.
 	Shutdown bool `json:"shutdown,omitempty"`

@@ -74,6 +74,11 @@ func (r *Runner) hear(now fence.Instant, m *ToRunner, out *agent.Out) {
 		r.apply(now, agent.Attached{}, out)
 	}
 	if m.Message != nil {
+		if m.Refuse != "" {
+			for i := range m.Message.Dispatch {
+				r.refused[m.Message.Dispatch[i].Ref()] = m.Refuse
+			}
+		}
 		r.apply(now, agent.Message{ToWorker: *m.Message}, out)
 		r.forget(m.Message.Forget)
 	}
@@ -144,6 +149,7 @@ func (r *Runner) release(ctx context.Context, now fence.Instant, out *agent.Out)
 	for i := range out.Start {
 		r.begin(ctx, now, &out.Start[i])
 	}
+	clear(r.refused)
 	for _, k := range out.Kill {
 		if a, ok := r.attempts[k.Ref]; ok {
 			grace := k.Grace
@@ -168,6 +174,10 @@ func (r *Runner) begin(ctx context.Context, now fence.Instant, d *wire.Dispatch)
 	}
 	if r.leaving {
 		a.skip(stopping)
+		return
+	}
+	if reason, ok := r.refused[a.ref]; ok {
+		a.refuse(reason)
 		return
 	}
 	kind, ok := task.Lookup(d.Work.Type)

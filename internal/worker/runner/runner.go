@@ -53,8 +53,9 @@ type Runner struct {
 	link    *port
 	spare   []event
 	young   []youngster
-	leaving bool      // ends when nothing runs any more
-	alone   time.Time // since when nothing runs and nobody is attached; zero: not so
+	refused map[wire.Ref]string // dispatched in this turn and not to be started, and why
+	leaving bool                // ends when nothing runs any more
+	alone   time.Time           // since when nothing runs and nobody is attached; zero: not so
 
 	mu       sync.Mutex
 	attempts map[wire.Ref]*attempt // accepted and not ended
@@ -84,7 +85,7 @@ func New(cfg Config) (_ *Runner, err error) {
 	r := &Runner{
 		cfg: cfg, env: baseEnv(), inbox: newInbox(),
 		queue: newQueue[*attempt](), cleanup: newQueue[func()](),
-		attempts: map[wire.Ref]*attempt{}, outputWithin: outputWithin,
+		attempts: map[wire.Ref]*attempt{}, refused: map[wire.Ref]string{}, outputWithin: outputWithin,
 	}
 	if err := r.open(); err != nil {
 		r.Close()

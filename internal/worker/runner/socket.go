@@ -22,7 +22,8 @@ const (
 	// frameMax bounds one frame on the socket, against a length that is
 	// garbage; what is larger is sent in pieces.
 	frameMax = 256 << 20
-	// pieceMax is how much of reports goes into one frame, roughly.
+	// pieceMax is how much goes into one frame, roughly; JSON may escape it to
+	// six times that.
 	pieceMax = 8 << 20
 	// socketPathMax is what a sockaddr_un holds, with its final NUL.
 	socketPathMax = 108
@@ -64,7 +65,7 @@ func (r *Runner) serve(ctx context.Context, conn net.Conn, link Link) {
 	defer stop()
 	defer conn.Close()
 	defer link.Close()
-	if err := writeFrame(conn, r.hello); err != nil {
+	if err := writeFrame(conn, r.hello, frameMax); err != nil {
 		return
 	}
 	var group sync.WaitGroup
@@ -77,7 +78,7 @@ func (r *Runner) serve(ctx context.Context, conn net.Conn, link Link) {
 				return
 			}
 			for _, piece := range pieces(m.Reports) {
-				if err := writeFrame(conn, FromRunner{Reports: piece}); err != nil {
+				if err := writeFrame(conn, FromRunner{Reports: piece}, frameMax); err != nil {
 					return
 				}
 			}
@@ -131,7 +132,7 @@ func Dial(ctx context.Context, dir string) (Link, Hello, error) {
 	if err != nil {
 		return nil, Hello{}, fmt.Errorf("attach to the runner of %s: %w", dir, err)
 	}
-	c := &remote{conn: conn, in: bufio.NewReaderSize(conn, 64<<10)}
+	c := &remote{conn: conn, in: bufio.NewReaderSize(conn, 64<<10), piece: pieceMax, frame: frameMax}
 	stop := context.AfterFunc(ctx, func() { conn.Close() })
 	var hello Hello
 	err = readFrame(c.in, &hello)
@@ -149,17 +150,29 @@ func Dial(ctx context.Context, dir string) (Link, Hello, error) {
 type remote struct {
 	conn net.Conn
 	in   *bufio.Reader
+	// What goes into one frame, and what it holds at most; less in tests.
+	piece, frame int
 
 	mu sync.Mutex // orders writers; held while writing, since a frame must stay whole
 }
 
 var _ Link = (*remote)(nil)
 
-// Send implements Link.
+// Send implements Link. A dispatch that no frame holds is refused, and the
+// others go on.
 func (c *remote) Send(m ToRunner) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return ended(writeFrame(c.conn, m))
+	for _, piece := range split(m, c.piece) {
+		err := writeFrame(c.conn, piece, c.frame)
+		if size, ok := errors.AsType[tooLarge](err); ok && piece.Message != nil {
+			err = writeFrame(c.conn, refusal(piece, size), c.frame)
+		}
+		if err != nil {
+			return ended(err)
+		}
+	}
+	return nil
 }
 
 // Recv implements Link.
@@ -181,13 +194,21 @@ func ended(err error) error {
 	return fmt.Errorf("%w (%w)", ErrEnded, err)
 }
 
-func writeFrame(w io.Writer, m any) error {
+// tooLarge is the size of a message that does not go into a frame. Nothing of
+// it was sent.
+type tooLarge int
+
+func (size tooLarge) Error() string {
+	return fmt.Sprintf("a message takes %d bytes, more than a frame holds", int(size))
+}
+
+func writeFrame(w io.Writer, m any, limit int) error {
 	text, err := json.Marshal(m)
 	if err != nil {
 		return fmt.Errorf("encode a message: %w", err)
 	}
-	if len(text) > frameMax {
-		return fmt.Errorf("a message takes %d bytes; at most %d are allowed", len(text), frameMax)
+	if len(text) > limit {
+		return tooLarge(len(text))
 	}
 	frame := make([]byte, 0, 4+len(text))
 	frame = binary.BigEndian.AppendUint32(frame, uint32(len(text)))
