@@ -1,6 +1,7 @@
 package sqlite
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -105,6 +106,18 @@ func TestOpen_OwnerOnly(t *testing.T) {
 		path := filepath.Join(readable(t), "semel.db")
 		openHere(t, Config{Path: path})
 		mode(path)
+	})
+	// Whoever opens it in between would go on reading it.
+	t.Run("from the first moment", func(t *testing.T) {
+		path := filepath.Join(readable(t), "semel.db")
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		if s, err := Open(ctx, Config{Path: path}); err == nil {
+			t.Fatal(s.Close())
+		}
+		if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o600 {
+			t.Errorf("before SQLite opened it: %v, %v", info, err)
+		}
 	})
 	t.Run("left readable", func(t *testing.T) {
 		path := filepath.Join(readable(t), "semel.db")
