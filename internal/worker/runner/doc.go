@@ -26,7 +26,8 @@
 //     the first is.
 //   - From the deadline on nothing is started: it is looked at before and after
 //     each clone.
-//   - When Run returns, no task process lives.
+//   - When Run returns, no task process lives, and the certificate that says so
+//     is on the disk.
 //
 // # Failures
 //
