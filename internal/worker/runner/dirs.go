@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"log/slog"
 	"maps"
@@ -154,9 +153,9 @@ func (d *dirs) leave(k *desk, w *flow.Work, failed bool) {
 
 // clear makes a desk as new, and gives it to the next.
 func (d *dirs) clear(k *desk) {
-	_ = os.Remove(k.output)
+	_ = unix.Unlink(k.output)
 	if k.used {
-		_ = os.Remove(k.script)
+		_ = unix.Unlink(k.script)
 		k.used = false
 	}
 	if !k.empty() {
@@ -175,17 +174,22 @@ func (d *dirs) clear(k *desk) {
 
 // empty reports whether the directory is as it was made.
 func (k *desk) empty() bool {
-	f, err := os.OpenFile(k.own, os.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW, 0)
+	fd, err := unix.Open(k.own, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return false
 	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil || info.Mode().Perm() != 0o700 {
+	defer unix.Close(fd)
+	var stat unix.Stat_t
+	if err := unix.Fstat(fd, &stat); err != nil || stat.Mode&0o7777 != 0o700 {
 		return false
 	}
-	_, err = f.Readdirnames(1)
-	return errors.Is(err, io.EOF)
+	var buf [256]byte
+	n, err := unix.ReadDirent(fd, buf[:])
+	if err != nil {
+		return false
+	}
+	_, _, names := unix.ParseDirent(buf[:n], 1, nil) // without the two that every directory has
+	return len(names) == 0
 }
 
 // clean reports whether there is nothing to be kept.

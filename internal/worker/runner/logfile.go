@@ -55,18 +55,27 @@ func (l *logFile) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// copyFrom copies until r ends.
-func (l *logFile) copyFrom(r io.Reader) {
-	buf := copyBuffers.Get().(*[copySize]byte)
-	defer copyBuffers.Put(buf)
-	for {
-		n, err := r.Read(buf[:])
-		if n > 0 {
-			_, _ = l.Write(buf[:n])
-		}
-		if err != nil {
-			return
-		}
+// copyFrom copies until the pipe ends, or is closed. While it waits it holds no
+// buffer: a thousand silent tasks need none.
+func (l *logFile) copyFrom(pipe *os.File) {
+	raw, err := pipe.SyscallConn()
+	if err != nil {
+		return
+	}
+	for ended := false; !ended && err == nil; {
+		err = raw.Read(func(fd uintptr) bool {
+			buf := copyBuffers.Get().(*[copySize]byte)
+			defer copyBuffers.Put(buf)
+			n, err := unix.Read(int(fd), buf[:])
+			if errors.Is(err, unix.EAGAIN) {
+				return false
+			}
+			if n > 0 {
+				_, _ = l.Write(buf[:n])
+			}
+			ended = n <= 0 && !errors.Is(err, unix.EINTR)
+			return true
+		})
 	}
 }
 

@@ -138,7 +138,7 @@ func (p *process) exec(cmd *command, dir string, env []string) (*os.File, error)
 	if !r.holds(bootNow()) {
 		p.attempt.end(expiry, 0)
 	}
-	_ = unix.SetNonblock(pipe[0], true)
+	_, _ = unix.FcntlInt(uintptr(pipe[0]), unix.F_SETFL, unix.O_NONBLOCK)
 	return os.NewFile(uintptr(pipe[0]), "output"), nil
 }
 
@@ -215,7 +215,7 @@ func (p *process) waitFirst() {
 		return err != nil || info.Signo != 0
 	}
 	if p.pidfd >= 0 {
-		_ = unix.SetNonblock(p.pidfd, true)
+		_, _ = unix.FcntlInt(uintptr(p.pidfd), unix.F_SETFL, unix.O_NONBLOCK)
 		f := os.NewFile(uintptr(p.pidfd), "process") // waits without a thread of its own
 		defer f.Close()
 		raw, err := f.SyscallConn()
