@@ -11,7 +11,6 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -27,16 +26,9 @@ type cgroups struct {
 	dir      string
 	killFile *os.File // opened beforehand: at the deadline nothing may be in the way
 	watchdog *watchdog
+	made     atomic.Uint64 // a name is never used twice
 	log      *slog.Logger
-
-	mu    sync.Mutex
-	made  uint64    // a name is never used twice
-	spare []*cgroup // empty, and as they were made
 }
-
-// spareMax bounds the groups that wait for an attempt; each holds two files
-// open.
-const spareMax = 64
 
 func newCgroups(node fence.NodeID, log *slog.Logger) (*cgroups, error) {
 	own, err := ownCgroup()
@@ -89,26 +81,19 @@ func (c *cgroups) killAll() bool {
 }
 
 func (c *cgroups) open(tag) (group, error) {
-	c.mu.Lock()
-	if n := len(c.spare); n > 0 {
-		g := c.spare[n-1]
-		c.spare = c.spare[:n-1]
-		c.mu.Unlock()
-		return g, nil
+	dir := c.dir + "/" + strconv.FormatUint(c.made.Add(1), 10)
+	if err := os.Mkdir(dir, 0o755); err != nil {
+		return nil, fmt.Errorf("make a cgroup: %w", err)
 	}
-	c.made++
-	g := &cgroup{all: c, dir: c.dir + "/" + strconv.FormatUint(c.made, 10)}
-	c.mu.Unlock()
-	if err := g.make(); err != nil {
-		return nil, fmt.Errorf("make cgroup %s: %w", g.dir, err)
+	fd, err := unix.Open(dir, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		_ = os.Remove(dir)
+		return nil, fmt.Errorf("open cgroup %s: %w", dir, err)
 	}
-	return g, nil
+	return &cgroup{dir: dir, fd: fd}, nil
 }
 
 func (c *cgroups) close() {
-	for _, g := range c.spare {
-		g.closeFiles()
-	}
 	if err := removeCgroup(c.dir); err != nil {
 		c.log.Warn("a cgroup is left behind", "cgroup", c.dir, "cause", err)
 	}
@@ -117,39 +102,14 @@ func (c *cgroups) close() {
 	c.watchdog.stop()
 }
 
-// cgroup holds one attempt, and after it, if it is empty and nobody has touched
-// it, another one: to make and remove a group costs a quarter of a fork.
 type cgroup struct {
-	all    *cgroups
-	dir    string
-	fd     int
-	events int // cgroup.events
-	killed atomic.Bool
-}
-
-func (g *cgroup) make() (err error) {
-	if err := os.Mkdir(g.dir, 0o755); err != nil {
-		return err
-	}
-	if g.fd, err = unix.Open(g.dir, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0); err != nil {
-		return errors.Join(err, os.Remove(g.dir))
-	}
-	if g.events, err = unix.Openat(g.fd, "cgroup.events", unix.O_RDONLY|unix.O_CLOEXEC, 0); err != nil {
-		unix.Close(g.fd)
-		return errors.Join(err, os.Remove(g.dir))
-	}
-	return nil
-}
-
-func (g *cgroup) closeFiles() {
-	unix.Close(g.events)
-	unix.Close(g.fd)
+	dir string
+	fd  int
 }
 
 func (g *cgroup) prepare(c *command) { c.attr.UseCgroupFD, c.attr.CgroupFD = true, g.fd }
 
 func (g *cgroup) kill(int) error {
-	g.killed.Store(true)
 	fd, err := unix.Openat(g.fd, "cgroup.kill", unix.O_WRONLY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return fmt.Errorf("open cgroup.kill: %w", err)
@@ -160,8 +120,13 @@ func (g *cgroup) kill(int) error {
 }
 
 func (g *cgroup) empty(pid int) error {
+	fd, err := unix.Openat(g.fd, "cgroup.events", unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return fmt.Errorf("open cgroup.events: %w", err)
+	}
+	defer unix.Close(fd)
 	for first := true; ; first = false {
-		populated, err := readPopulated(g.events)
+		populated, err := readPopulated(fd)
 		if err != nil || !populated {
 			return err
 		}
@@ -170,37 +135,13 @@ func (g *cgroup) empty(pid int) error {
 				return err
 			}
 		}
-		waitEvent(g.events, time.Second)
+		waitEvent(fd, time.Second)
 	}
 }
 
 func (g *cgroup) release() {
-	c := g.all
-	if g.untouched() {
-		c.mu.Lock()
-		room := len(c.spare) < spareMax
-		if room {
-			c.spare = append(c.spare, g)
-		}
-		c.mu.Unlock()
-		if room {
-			return
-		}
-	}
-	g.closeFiles()
+	unix.Close(g.fd)
 	_ = removeCgroup(g.dir)
-}
-
-// untouched reports whether the group is as it was made: empty, never killed,
-// not frozen by its task, and without groups that its task has made.
-func (g *cgroup) untouched() bool {
-	var stat unix.Stat_t
-	if g.killed.Load() || unix.Fstat(g.fd, &stat) != nil || stat.Nlink != 2 {
-		return false
-	}
-	var buf [128]byte
-	n, err := unix.Pread(g.events, buf[:], 0)
-	return err == nil && string(buf[:n]) == "populated 0\nfrozen 0\n"
 }
 
 // waitEvent blocks until cgroup.events, open as fd, may have changed.

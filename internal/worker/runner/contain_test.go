@@ -3,8 +3,6 @@ package runner
 import (
 	"context"
 	"errors"
-	"io/fs"
-	"log/slog"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -15,7 +13,6 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/semel-dev/semel/internal/fence"
 	"github.com/semel-dev/semel/internal/flow"
 	"github.com/semel-dev/semel/internal/wire"
 )
@@ -371,45 +368,5 @@ func TestCertify_OfARunnerThatEndedWell(t *testing.T) {
 	}
 	if c := w.certify(); len(c.Finished)+len(c.Lost) > 0 {
 		t.Errorf("%+v, want nothing to account for", c)
-	}
-}
-
-// TestCgroup_ServesAgainOnlyIfItIsAsItWas: a group that a task has changed
-// could hold or freeze the next attempt.
-func TestCgroup_ServesAgainOnlyIfItIsAsItWas(t *testing.T) {
-	c, err := newCgroups("cgroup-test@"+fence.NodeID(strconv.Itoa(os.Getpid())), slog.New(slog.DiscardHandler))
-	if err != nil {
-		t.Logf("containment by cgroup does not work here: %v", err)
-		return
-	}
-	defer c.close()
-	next := func() *cgroup {
-		g, err := c.open(tag{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		return g.(*cgroup)
-	}
-	first := next()
-	first.release()
-	if again := next(); again != first {
-		t.Error("a group that is as it was made did not serve again")
-	}
-	for name, change := range map[string]func(g *cgroup) error{
-		"Killed": func(g *cgroup) error { return g.kill(0) },
-		"Nested": func(g *cgroup) error { return os.Mkdir(g.dir+"/inner", 0o755) },
-		"Frozen": func(g *cgroup) error { return os.WriteFile(g.dir+"/cgroup.freeze", []byte("1"), 0) },
-	} {
-		g := next()
-		if err := change(g); err != nil {
-			t.Fatal(err)
-		}
-		g.release()
-		if again := next(); again == g {
-			t.Errorf("%s: it served again", name)
-		}
-		if _, err := os.Stat(g.dir); !errors.Is(err, fs.ErrNotExist) {
-			t.Errorf("%s: it is left behind (%v)", name, err)
-		}
 	}
 }

@@ -232,9 +232,6 @@ func (r *Runner) Close() {
 		if r.alarm != nil {
 			r.alarm.close()
 		}
-		if r.dirs != nil {
-			_ = r.dirs.close()
-		}
 		if r.null != nil {
 			r.null.Close()
 		}
