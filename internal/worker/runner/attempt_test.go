@@ -61,12 +61,13 @@ func TestInterpreters(t *testing.T) {
 	}{
 		"EndsAtTheFirstFailure": {task.Shell{Script: "echo a\nfalse\necho b"}, "a\n"},
 		"File":                  {task.Shell{Script: "# a file\nthe text", Interpreter: []string{"cat"}}, "# a file\nthe text"},
-		"LongScript":            {task.Shell{Script: long}, filepath.Join(w.dir, "attempts", "desks", "1.script") + "\n"},
+		"LongScript":            {task.Shell{Script: long}, filepath.Join(w.dir, "attempts", "desks", "*.script") + "\n"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			ref := w.dispatch(flow.Work{Task: name, Config: config(c.config)})
 			w.outcome(ref)
-			if got := w.log(ref); got != c.want {
+			got := w.log(ref)
+			if ok, err := filepath.Match(c.want, got); err != nil || !ok {
 				t.Errorf("%.200q, want %.200q", got, c.want)
 			}
 		})
