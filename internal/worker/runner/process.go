@@ -47,6 +47,7 @@ type process struct {
 	log     *logFile
 	output  *os.File      // the end of the pipe that is read
 	copied  chan struct{} // closed when the output has ended
+	escaped bool          // one of its processes lives on, outside
 }
 
 // start carries the attempt out as a process.
@@ -179,6 +180,9 @@ func (p *process) await() {
 	outcome := p.outcome(status, err, ended)
 	r.clean(func() { // before it is told, so that it comes before what a Forget has cleaned
 		p.group.release()
+		if p.escaped {
+			return // its desk is not for anybody else
+		}
 		r.dirs.leave(p.desk, a.work, outcome.Result != flow.Succeeded)
 	})
 	a.finish(&outcome)
@@ -196,6 +200,7 @@ func (p *process) drain() {
 		return
 	case <-patience.C:
 	}
+	p.escaped = true
 	holders := pipeHolders(p.output)
 	p.output.Close() // ends the copier
 	<-p.copied
