@@ -87,14 +87,18 @@ func TestTaskThatIgnoresSIGTERM_KilledAfterItsGrace(t *testing.T) {
 	w := newWorld(t, "")
 	file := w.file(`
 name: deaf
-defaults: {grace: 300ms}
+defaults: {grace: 2s}
 tasks:
   a:
     run: |
       exec 9>>DIR/lock; flock -n 9
-      trap 'echo heard >> DIR/ran' TERM INT
+      heard=no
+      trap 'echo heard >> DIR/ran; heard=yes' TERM INT
       echo started >> DIR/ran
-      while :; do sleep 0.05 || echo went-on >> DIR/ran; done
+      while :; do
+        sleep 0.05 || true
+        if test $heard = yes; then echo went-on >> DIR/ran; heard=before; fi
+      done
   b: {needs: a, run: "echo b >> DIR/ran"}
 `)
 	w.up()
