@@ -133,6 +133,8 @@ func (r *Runner) arm() {
 	if fence.Boot(r.deadline.Load()) == d {
 		return
 	}
+	r.lease.Lock()
+	defer r.lease.Unlock()
 	r.deadline.Store(int64(d))
 	if err := r.alarm.set(d); err != nil {
 		panic(fmt.Sprintf("runner: cannot set the alarm to %d: %v", d, err))

@@ -43,6 +43,7 @@ type Runner struct {
 	cleanup  *queue[func()]
 	waiting  sync.WaitGroup // goroutines that wait for an end
 	ended    sync.Once
+	lease    sync.Mutex   // held while the deadline moves, and while it kills
 	deadline atomic.Int64 // fence.Boot, as the machine has it
 	stats    counters
 
@@ -264,9 +265,13 @@ func (r *Runner) tidy() {
 // loop, which may be waiting for its disk.
 func (r *Runner) guard() {
 	for r.alarm.wait() == nil {
+		// A new deadline waits for the kill, or the kill does not happen: else
+		// it could hit what was started under the new one.
+		r.lease.Lock()
 		if !r.holds(bootNow()) {
 			r.killNode(expiry)
 		}
+		r.lease.Unlock()
 		r.inbox.nudge()
 	}
 }
