@@ -21,5 +21,5 @@ func outOfSpace(path string) bool {
 
 // full: a file system that counts no blocks at all does not say.
 func full(fs *unix.Statfs_t) bool {
-	return fs.Blocks > 0 && int64(fs.Bavail)*int64(fs.Bsize) < spaceMin
+	return fs.Blocks > 0 && int64(fs.Bavail)*int64(fs.Bsize) < spaceMin //nolint:unconvert // the types differ from one system to another
 }

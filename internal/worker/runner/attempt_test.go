@@ -131,8 +131,10 @@ func TestDirectories_OfFailedAttemptsAreLimited(t *testing.T) {
 func TestNamesThatAreNoFileNames(t *testing.T) {
 	w := newWorker(t, Config{})
 	for _, work := range []flow.Work{
-		{Run: "../../etc", Config: script("true")}, {Run: "a/b", Config: script("true")},
-		{Task: "..", Config: script("true")}, {Task: "a/b", Config: script("true")},
+		{Run: "../../etc", Config: script("true")},
+		{Run: "a/b", Config: script("true")},
+		{Task: "..", Config: script("true")},
+		{Task: "a/b", Config: script("true")},
 		{Task: "a.b", Type: task.TypeSleep, Config: []byte(`{"for":"0s"}`)},
 	} {
 		if o := w.outcome(w.dispatch(work)); o.Result != flow.Refused {

@@ -87,7 +87,9 @@ func openWorker(tb testing.TB, cfg Config) *worker {
 	go func() { w.ended <- r.Run(ctx) }()
 	tb.Cleanup(func() {
 		cancel()
-		<-w.ended
+		if err := <-w.ended; err != nil {
+			tb.Errorf("the runner ended with %v", err)
+		}
 	})
 	return w
 }
