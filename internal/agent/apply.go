@@ -47,7 +47,7 @@ func (m *Machine) Node() fence.NodeID { return m.node }
 // Apply takes one input and decides. Staleness first, then the case.
 func (m *Machine) Apply(now fence.Instant, in Input) Out {
 	var out Out
-	m.expire(now, in, &out)
+	m.expire(now, &out)
 	switch in := in.(type) {
 	case Message:
 		m.message(now, &in, &out)
@@ -69,7 +69,7 @@ func (m *Machine) Apply(now fence.Instant, in Input) Out {
 // expire notices the deadline, once. An Extend that arrives late must not
 // bring back a lease that has ended without the processes having been killed:
 // so it is looked at first, whatever the input.
-func (m *Machine) expire(now fence.Instant, _ Input, out *Out) {
+func (m *Machine) expire(now fence.Instant, out *Out) {
 	if m.deadline == 0 || m.expired || now.Boot < m.deadline {
 		return
 	}

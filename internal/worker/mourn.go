@@ -69,6 +69,8 @@ type estate struct {
 	asks    int               // still to come
 }
 
+var errUnfinished = errors.New("the stream ended before everything was handed over")
+
 func handOver(ctx context.Context, end *stream.WorkerEnd, c *runner.Certificate) error {
 	e := &estate{c: c, known: map[wire.Ref]bool{}, untaken: map[wire.Ref]bool{}, asks: -1}
 	for i := range c.Finished {

@@ -274,5 +274,3 @@ func (a *agent) beat() {
 func (a *agent) untilKill(deadline fence.Boot) time.Duration {
 	return deadline.Add(secondKiller).Sub(a.cfg.Clock().Boot)
 }
-
-var errUnfinished = errors.New("the stream ended before everything was handed over")
